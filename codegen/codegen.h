@@ -1,0 +1,16 @@
+/* From loop IR to C. */
+#ifndef MLXCC_CODEGEN_CODEGEN_H
+#define MLXCC_CODEGEN_CODEGEN_H
+#include "../ir/ir.h"
+#include "../passes/pass.h"
+
+typedef struct CodegenOptions {
+	const char *prefix;                          /* of public names; the module's name when NULL */
+	const char *header_name;                     /* "digits.h" as the source includes it */
+	const char *command;                         /* shown in the banner; must not name paths or dates */
+	bool check;                                  /* --check: run-time asserts of data return a code */
+} CodegenOptions;
+void codegen_c(StrBuf *out, Program *p, CodegenOptions o);
+void codegen_header(StrBuf *out, Program *p, CodegenOptions o);
+void codegen_report(StrBuf *out, Program *p);
+#endif
