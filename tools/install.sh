@@ -1,0 +1,16 @@
+# Sourced by the other scripts: installs Debian packages that are missing, and says which.
+# usage: . tools/install.sh; need_packages flex bison ...
+need_packages() {
+	local missing=() p
+	for p in "$@"; do
+		dpkg-query -W -f='${Status}' "$p" 2>/dev/null | grep -q 'install ok installed' || missing+=("$p")
+	done
+	[ ${#missing[@]} -eq 0 ] && return 0
+	local sudo=""
+	[ "$(id -u)" -eq 0 ] || sudo=sudo
+	echo "installing with apt-get: ${missing[*]}"
+	$sudo apt-get update -qq || return 1
+	DEBIAN_FRONTEND=noninteractive $sudo apt-get install -y -qq --no-install-recommends "${missing[@]}" >/dev/null
+}
+BUILD_PACKAGES="gcc libc6-dev cmake make flex bison"
+TEST_PACKAGES="g++ clang clang-format check pkg-config valgrind python3 python3-venv man-db zlib1g-dev"
