@@ -29,7 +29,7 @@ typedef enum ValKind {
 	V_STACK,        /* Block(D)[12]: a homogeneous array of trees; every leaf has a leading axis */
 	V_DTYPE, V_TYPE,/* f32; f32[B, 64] */
 	V_NAMESPACE,    /* an imported file or standard module */
-	V_ELLIPSIS, V_SLICE,   /* only inside indices */
+	V_ELLIPSIS, V_SLICE,   /* only inside indices; a slice's parts are u.range.lo hi step, NULL where absent */
 	V_DEVICE
 } ValKind;
 
@@ -41,6 +41,7 @@ typedef struct Builtin Builtin;
 
 struct Val {
 	ValKind kind;
+	bool weak;                                 /* TENSOR: a rank-0 result of dimensions and numbers (`D ** -0.5`): takes the dtype it meets */
 	Loc loc;                                   /* where it was written, for messages; may be NO_LOC */
 	union {
 		bool b;
@@ -60,9 +61,42 @@ struct Val {
 		const struct Stack *stack;
 		DType dtype;
 		const TypeVal *type;
-		struct Scope *scope;                   /* NAMESPACE */
+		struct Scope *scope;                   /* NAMESPACE; NULL for one whose functions are all builtins, see str */
 	} u;
 };
+
+/* --- module trees ------------------------------------------------------------------------------------------------------ */
+/* A description has types (V_TYPE, V_DTYPE or trees of them) where a value has tensors; none: the member does not exist. Copyable: to change a
+ * member, copy the tree (module_copy) and set members[i].v. */
+typedef enum MemberKindV { MK_PARAM, MK_BUFFER, MK_SUB /* module, stack, or tuple/list/record/array holding some */, MK_SHARED, MK_CONST, MK_ARG } MemberKindV;
+typedef struct MemberVal {
+	MemberKindV kind;
+	const char *name;
+	Val v;                                     /* MK_SHARED: unused, see shared */
+	Val init;                                  /* PARAM BUFFER: the initialiser as evaluated (function, number, tensor); V_ELLIPSIS: none given, must be loaded */
+	const char *shared;                        /* MK_SHARED: path inside this module of the member it names: "wte", "adam.step" */
+	const char *doc;
+	Loc loc;
+} MemberVal;
+struct ModuleTree {
+	const struct ModuleDecl *decl;             /* identity: equal types have the same decl */
+	const char *name;                          /* "Linear" */
+	const Val *args; int nargs;                /* constructor arguments in parameter order */
+	const MemberVal *members; int n;           /* constructor arguments first (MK_ARG), then in order of declaration */
+};
+/* An array of like trees: in elem every leaf (tensor or type) has the leading axis n. */
+typedef struct Stack { Val elem; Dim n; } Stack;
+ModuleTree *module_copy(Elab *e, const ModuleTree *m);         /* members writable through (MemberVal *)copy->members */
+Val val_module(const ModuleTree *m);
+Val val_stack(Elab *e, Val elem, Dim n);
+Val val_type(Elab *e, DType d, int rank, const Dim *dims);     /* V_DTYPE when rank is 0 */
+Val val_none_leaf(void);
+/* Member of a module by name with sharing resolved; false: there is none. */
+bool module_member(Elab *e, const ModuleTree *m, const char *name, Val *out);
+/* Leaf tests for trees.c: does this Val have children (TUPLE LIST RECORD MODULE STACK). */
+bool val_is_tree(Val v);
+/* dtype and dims of a tensor, V_TYPE or V_DTYPE; false for anything else. dims has room for MAX_RANK. */
+bool val_shape(Elab *e, Val v, DType *d, int *rank, Dim *dims);
 
 /* --- builtins: one row per function implemented in C (builtins.def) -------------------------------------------------- */
 /* BUILTIN(name, "a, axis=none, keepdims=false, *rest", fn): the parameter text is parsed once; defaults are literals of the language.
@@ -120,6 +154,54 @@ int elab_shape(Elab *e, Val v, Dim *dims, Dim total, Loc loc);
 Dim elab_require_equal(Elab *e, Dim a, Dim b, Loc loc, const char *label, const char *what);   /* fails with the assert to add */
 /* Calls a function value. */
 Val elab_call(Elab *e, Val fn, const Val *args, int nargs, const char *const *names, const Val *named, int nnamed, Loc loc);
+/* The full form: named arguments and inout. inout (NULL: none) has n + nnamed flags, positional first; the callee puts the new value of each
+ * inout argument into inout_out (same length). */
+typedef struct CallArgs {
+	const Val *at; int n;
+	const char *const *names; const Val *named; int nnamed;
+	const bool *inout; Val *inout_out;
+	const Loc *arg_loc;                        /* n + nnamed places, or NULL */
+	Loc loc;
+} CallArgs;
+Val elab_call_args(Elab *e, Val fn, CallArgs *a);
+/* V_WRAPPED: what a transform returns. call gets the arguments as written. fn and extra[] may hold captured tensors; data may not. */
+typedef struct Wrapped {
+	const char *name;                          /* "grad": for messages */
+	Val (*call)(Elab *e, const struct Wrapped *w, CallArgs *a);
+	Val fn; const Val *extra; int nextra;
+	const void *data;
+} Wrapped;
+Val val_wrapped(Elab *e, Wrapped w);
+bool elab_is_callable(Val v);
+bool elab_accepts(Elab *e, Val fn, const char *param);         /* can the function take an argument of that name */
+/* Names of fn's parameters in order (a *rest as "*rest"), for argnames; n -1 where unknown (builtins with *rest, wrapped: those of fn). */
+int elab_param_names(Elab *e, Val fn, const char **names, int max);
+
+/* Tracing a call into an IR function of its own.
+ *   t = elab_trace(e, fn, &a, diff, "loss", loc)
+ * Parameters of t.func: the tensor leaves of positional arguments, then of named ones, in tree_leaves order; then the captured outer tensors. In an
+ * argument with diff[i] (positional first, then named; NULL: none) number leaves become tensors too (bool, int, float -> f32). Other number leaves
+ * stay compile-time. Results of t.func: the tensor leaves of the result tree (numbers in it become tensors), then those of the new values of the inout arguments, in
+ * argument order. */
+typedef struct Traced {
+	Func *func;
+	Value **args; int nargs;                   /* values for all parameters in the caller's block, the captured ones last */
+	int ncaptured;
+	int *arg_of; int *leaf_of;                 /* [nargs - ncaptured]: the argument and the index in tree_leaves(argument) of each parameter */
+	Val result;                                /* result tree, tensor leaves are func's results */
+	int nresult;                               /* how many of func's results belong to it */
+	Val *inout_result; int ninout;             /* trees of the new values, one per inout argument */
+	const Val *arg; int narg;                  /* the arguments, numbers of diff positions replaced by tensors */
+} Traced;
+Traced elab_trace(Elab *e, Val fn, const CallArgs *a, const bool *diff, const char *name, Loc loc);
+/* The tree t.result with its tensor leaves replaced by v[0..nresult). */
+Val traced_result(Elab *e, const Traced *t, Value *const *v);
+/* Stores into a->inout_out from the values v[0..) of the inout leaves, in order. */
+void traced_store_inout(Elab *e, const Traced *t, CallArgs *a, Value *const *v);
+/* Rebuilds any tree whose tensor leaves (in tree_leaves order) are replaced by v; other leaves stay. */
+Val tree_with_tensors(Elab *e, Val tree, Value *const *v);
+int tree_tensors(Elab *e, Val tree, Value ***out);
+
 Val elab_binary(Elab *e, BinOp op, Val a, Val b, Loc loc);             /* the language's operators, numbers and tensors alike */
 Val elab_unary(Elab *e, UnOp op, Val a, Loc loc);
 Val elab_compare(Elab *e, CmpOp op, Val a, Val b, Loc loc);
@@ -128,7 +210,16 @@ Val elab_compare(Elab *e, CmpOp op, Val a, Val b, Loc loc);
 Val elab_index(Elab *e, Value *x, const Val *idx, int n, Loc loc);
 Value *elab_index_update(Elab *e, Value *x, const Val *idx, int n, Val v, const char *mode, Loc loc);
 
-/* trees.c: leaves in order. A leaf is a tensor, number or none inside TUPLE LIST RECORD MODULE STACK. */
+/* The value of a standard module's or the prelude's function by name ("random", "split"); fails as a bug if there is none. */
+Val elab_std(Elab *e, const char *module, const char *name);
+bool elab_training(Elab *e);
+/* Evaluates under another setting of `training`-like compile-time contexts is the statement `with`'s business; builtins only read it. */
+const char *elab_source_dir(Elab *e, Loc loc);                         /* directory of the file that loc is in, for load("f.npy") */
+/* May this dimension comparison be taken for granted: 1 yes, 0 no, -1 undecided by the facts. */
+int elab_dim_compare(Elab *e, CmpOp op, Dim a, Dim b);
+
+/* trees.c: leaves in order. Paths: "l1.weight", "0.m", for stacks "layers.*.weight" (one leaf with a leading axis). Shared members, constants and
+ * constructor arguments of modules are no leaves. Types (V_TYPE, V_DTYPE) are leaves too. A leaf is a tensor, number or none inside TUPLE LIST RECORD MODULE STACK. */
 typedef struct Leaves { Val *at; const char **path; bool *diff; int n; } Leaves;   /* diff: a float or complex leaf that is not a buffer */
 Leaves tree_leaves(Elab *e, Val tree);
 Val tree_rebuild(Elab *e, Val tree, const Val *leaves);                /* same structure, new leaves, consumed in order */
