@@ -1,0 +1,35 @@
+/* sort, argsort, searchsorted: stable, nan last, axis none flattens. */
+#include "builtins.h"
+
+static void sort_both(Elab *e, const CallSite *at, Val *argv, Value **out)
+{
+	Value *x = arg_tensor(e, at, argv, 0);
+	Attr a = ATTR_INT(axis, axis_or_flatten(e, &x, argv[1], arg_at(at, 1)));
+	ir_emit_n(elab_builder(e), OP_sort, &x, 1, &a, 1, out, 2);
+}
+
+Val builtin_sort(Elab *e, const CallSite *at, Val *argv)
+{
+	Value *out[2];
+	sort_both(e, at, argv, out);
+	return val_tensor(out[0]);
+}
+
+Val builtin_argsort(Elab *e, const CallSite *at, Val *argv)
+{
+	Value *out[2];
+	sort_both(e, at, argv, out);
+	return val_tensor(ir_convert(elab_builder(e), out[1], DT_u32));
+}
+
+Val builtin_searchsorted(Elab *e, const CallSite *at, Val *argv)
+{
+	Builder *b = elab_builder(e);
+	DType d = elab_result_dtype(e, argv, 2, at->loc);
+	Value *in[2];
+	for (int i = 0; i < 2; i++) in[i] = ir_convert(b, elab_tensor(e, argv[i], val_is_number(argv[i]) ? &d : NULL, arg_at(at, i), at->name), d);
+	if (in[0]->type->rank != 1)
+		elab_fail(e, arg_at(at, 0), "searchsorted.rank", "searchsorted needs a sorted vector, not %s", type_text(e, in[0]->type));
+	Attr a = ATTR_INT(right, elab_bool(e, argv[2], arg_at(at, 2), "right"));
+	return val_tensor(ir_emit(b, OP_searchsorted, in, 2, &a, 1));
+}
