@@ -145,7 +145,7 @@ static void bind_positional(Binding *x, const Val *args, const Loc *loc, int nar
 	}
 	if (i < nargs)
 		elab_fail(x->e, loc && loc[i].file ? loc[i] : x->at.loc, "call.count", "`%s(%s)` takes at most %d positional arguments, %d given",
-				  x->b->name, x->b->params, x->n, nargs);
+		          x->b->name, x->b->params, x->n, nargs);
 }
 
 static void bind_named(Binding *x, const char *name, Val v, Loc loc)
@@ -163,8 +163,8 @@ static void bind_named(Binding *x, const char *name, Val v, Loc loc)
 		return;
 	}
 	const char *near = diag_suggest(name, known, x->n);
-	elab_fail(x->e, loc, "call.name", "`%s(%s)` has no parameter `%s`%s%s%s", x->b->name, x->b->params, name, near ? "; did you mean `" : "",
-			  near ? near : "", near ? "`?" : "");
+	elab_fail(x->e, loc, "call.name", "`%s(%s)` has no parameter `%s`%s%s%s", x->b->name, x->b->params, name,
+	          near ? "; did you mean `" : "", near ? near : "", near ? "`?" : "");
 }
 
 static Val run_row(Binding *x)
@@ -176,7 +176,7 @@ static Val run_row(Binding *x)
 }
 
 Val builtin_call(Elab *e, const Builtin *b, const Val *args, const Loc *arg_loc, int nargs, const char *const *names, const Val *named,
-				 const Loc *named_loc, int nnamed, Loc loc)
+                 const Loc *named_loc, int nnamed, Loc loc)
 {
 	Binding x = {.e = e, .b = b, .at = {.loc = loc, .name = b->name}};
 	x.n = builtin_params(e, b, x.param);
@@ -185,7 +185,8 @@ Val builtin_call(Elab *e, const Builtin *b, const Val *args, const Loc *arg_loc,
 		bind_named(&x, names[i], named[i], named_loc && named_loc[i].file ? named_loc[i] : named[i].loc.file ? named[i].loc : loc);
 	for (int k = 0; k < x.n; k++) {
 		if (x.given[k]) continue;
-		if (!x.param[k].optional) elab_fail(e, loc, "call.missing", "`%s(%s)` lacks its argument `%s`", b->name, b->params, x.param[k].name);
+		if (!x.param[k].optional)
+			elab_fail(e, loc, "call.missing", "`%s(%s)` lacks its argument `%s`", b->name, b->params, x.param[k].name);
 		x.argv[k] = x.param[k].rest ? val_tuple(e, NULL, 0) : x.param[k].init;
 	}
 	return run_row(&x);
@@ -292,6 +293,6 @@ int elab_choice(Elab *e, Val v, const char *const *names, int n, Loc loc, const 
 	sb_init(&b, elab_arena(e));
 	for (int i = 0; i < n; i++) sb_printf(&b, "%s\"%s\"", i ? ", " : "", names[i]);
 	const char *near = diag_suggest(s, names, n);
-	elab_fail(e, loc, "call.choice", "%s \"%s\" is not known: %s%s%s%s", what, s, sb_text(&b), near ? "; did you mean \"" : "", near ? near : "",
-			  near ? "\"?" : "");
+	elab_fail(e, loc, "call.choice", "%s \"%s\" is not known: %s%s%s%s", what, s, sb_text(&b), near ? "; did you mean \"" : "",
+	          near ? near : "", near ? "\"?" : "");
 }

@@ -19,7 +19,7 @@ static void widest(Val v, ValKind *k, bool *wide)
 		for (int i = 0; i < v.u.items->n; i++) widest(v.u.items->at[i], k, wide);
 		return;
 	}
-	if (v.kind > *k) *k = v.kind;                     /* V_BOOL < V_INT < V_FLOAT < V_COMPLEX */
+	if (v.kind > *k) *k = v.kind; /* V_BOOL < V_INT < V_FLOAT < V_COMPLEX */
 	if (v.kind == V_INT && (v.u.i > INT32_MAX || v.u.i < INT32_MIN)) *wide = true;
 }
 
@@ -32,7 +32,12 @@ static void nested_shape(Elab *e, Val v, Loc loc, int *rank, int64_t *shape)
 	}
 }
 
-typedef struct Fill { Elab *e; Tensor *t; int64_t next; Loc loc; } Fill;
+typedef struct Fill {
+	Elab *e;
+	Tensor *t;
+	int64_t next;
+	Loc loc;
+} Fill;
 
 static Scalar number_as(Val v, DType d)
 {
@@ -57,9 +62,9 @@ static void fill_numbers(Fill *f, Val v, int depth)
 	}
 	int n = val_is_seq(v) ? v.u.items->n : -1;
 	if (depth == f->t->rank || n != f->t->shape[depth])
-		elab_fail(f->e, v.loc.file ? v.loc : f->loc, "array.ragged", "the list is ragged: at depth %d %s stands where %s is expected", depth,
-				  n < 0 ? "a number" : arena_printf(elab_arena(f->e), "a list of %d", n),
-				  depth == f->t->rank ? "a number" : arena_printf(elab_arena(f->e), "a list of %lld", (long long)f->t->shape[depth]));
+		elab_fail(f->e, v.loc.file ? v.loc : f->loc, "array.ragged", "the list is ragged: at depth %d %s stands where %s is expected",
+		          depth, n < 0 ? "a number" : arena_printf(elab_arena(f->e), "a list of %d", n),
+		          depth == f->t->rank ? "a number" : arena_printf(elab_arena(f->e), "a list of %lld", (long long)f->t->shape[depth]));
 	for (int i = 0; i < n; i++) fill_numbers(f, v.u.items->at[i], depth + 1);
 }
 
@@ -94,8 +99,10 @@ static Value *array_of_rows(Elab *e, Val v, Loc loc)
 	for (int i = 0; i < n; i++) {
 		x[i] = ir_convert(b, elab_tensor(e, row[i], &d, loc, "an element of the list"), d);
 		if (x[i]->type->rank != x[0]->type->rank)
-			elab_fail(e, loc, "array.ragged", "the list is ragged: element 0 is %s, element %d is %s", type_text(e, x[0]->type), i, type_text(e, x[i]->type));
-		for (int k = 0; k < x[i]->type->rank; k++) elab_require_equal(e, x[0]->type->dim[k], x[i]->type->dim[k], loc, "array.ragged", "elements of the list");
+			elab_fail(e, loc, "array.ragged", "the list is ragged: element 0 is %s, element %d is %s", type_text(e, x[0]->type), i,
+			          type_text(e, x[i]->type));
+		for (int k = 0; k < x[i]->type->rank; k++)
+			elab_require_equal(e, x[0]->type->dim[k], x[i]->type->dim[k], loc, "array.ragged", "elements of the list");
 		x[i] = ir_lift(b, x[i], dim_const(e, 1));
 	}
 	return ir_concat(b, x, n, 0);
@@ -117,7 +124,7 @@ Val builtin_array(Elab *e, const CallSite *at, Val *argv)
 	Loc loc = arg_at(at, 0);
 	if (argv[1].kind == V_NONE) return val_tensor(array_of(e, argv[0], loc));
 	DType d = elab_dtype(e, argv[1], arg_at(at, 1), "the dtype of `array`");
-	if (val_is_seq(argv[0]) && all_numbers(argv[0])) {    /* straight into d: no detour over f32 */
+	if (val_is_seq(argv[0]) && all_numbers(argv[0])) { /* straight into d: no detour over f32 */
 		Fill f = {e, NULL, 0, loc};
 		int rank;
 		int64_t shape[MAX_RANK];
@@ -167,8 +174,8 @@ static Val arange_dims(Elab *e, Val lo, Val hi, Val step, DType d, const CallSit
 	int64_t mag = s < 0 ? -s : s;
 	Dim len = dim_sub(c, z, a);
 	if (!dim_provable_nonneg(elab_facts(e), len))
-		elab_fail(e, at->loc, "arange.size", "arange: cannot show that the length %s is not negative; add `assert %s >= %s;`", dim_str(elab_arena(e), len),
-				  dim_str(elab_arena(e), z), dim_str(elab_arena(e), a));
+		elab_fail(e, at->loc, "arange.size", "arange: cannot show that the length %s is not negative; add `assert %s >= %s;`",
+		          dim_str(elab_arena(e), len), dim_str(elab_arena(e), z), dim_str(elab_arena(e), a));
 	Dim n = mag == 1 ? len : dim_floordiv(c, elab_facts(e), dim_add(c, len, dim_const(e, mag - 1)), dim_const(e, mag));
 	DType w = dtype_is_int(d) ? d : DT_i32;
 	Value *x = ir_iota(b, n, w);
@@ -183,14 +190,16 @@ static Val arange_dims(Elab *e, Val lo, Val hi, Val step, DType d, const CallSit
 Val builtin_arange(Elab *e, const CallSite *at, Val *argv)
 {
 	const Items *p = argv[0].u.items;
-	if (p->n < 1 || p->n > 3) elab_fail(e, at->loc, "arange.args", "`arange` takes stop, or start, stop and step; %d arguments given", p->n);
+	if (p->n < 1 || p->n > 3)
+		elab_fail(e, at->loc, "arange.args", "`arange` takes stop, or start, stop and step; %d arguments given", p->n);
 	Val lo = p->n == 1 ? val_int(0) : p->at[0], hi = p->n == 1 ? p->at[0] : p->at[1], step = p->n == 3 ? p->at[2] : val_int(1);
 	Val part[3] = {lo, hi, step};
 	bool flt = false, sym = false;
 	for (int i = 0; i < 3; i++) {
 		if (part[i].kind == V_TENSOR)
-			elab_fail(e, at->loc, "arange.data", "a size never depends on data: bounds of `arange` are compile-time numbers or dimensions, not %s",
-					  val_describe(e, part[i]));
+			elab_fail(e, at->loc, "arange.data",
+			          "a size never depends on data: bounds of `arange` are compile-time numbers or dimensions, not %s",
+			          val_describe(e, part[i]));
 		if (part[i].kind != V_INT && part[i].kind != V_FLOAT && part[i].kind != V_DIM)
 			elab_fail(e, at->loc, "arange.args", "bounds of `arange` are numbers, not %s", val_describe(e, part[i]));
 		flt = flt || part[i].kind == V_FLOAT;
@@ -257,7 +266,8 @@ static const Type *like_type(Elab *e, const CallSite *at, Val *argv, int dtype_a
 	const Type *t;
 	if (a.kind == V_TYPE) {
 		const TypeVal *tv = a.u.type;
-		if (tv->any_dtype || tv->dtype_var || tv->ellipsis) elab_fail(e, arg_at(at, 0), "type.open", "`%s` needs a type with a dtype and a shape", at->name);
+		if (tv->any_dtype || tv->dtype_var || tv->ellipsis)
+			elab_fail(e, arg_at(at, 0), "type.open", "`%s` needs a type with a dtype and a shape", at->name);
 		t = type_get(elab_module(e), tv->dtype, tv->rank, tv->dims);
 	} else {
 		t = arg_tensor(e, at, argv, 0)->type;

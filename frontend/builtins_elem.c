@@ -70,7 +70,8 @@ Val number_op(Elab *e, OpCode c, const Val *v, int n, Loc loc)
 	bool cpx = any_kind(v, n, V_COMPLEX), flt = any_kind(v, n, V_FLOAT);
 	DType d = cpx ? DT_c64 : flt || row->takes == OC_FLT || row->takes == OC_INX ? DT_f64 : any_kind(v, n, V_INT) ? DT_i64 : DT_bool;
 	if (!op_takes(c, d)) fail_operand(e, c, loc, row->name, val_describe(e, v[0]));
-	if (d == DT_i64 && c == OP_abs && v[0].u.i == INT64_MIN) elab_fail(e, loc, "int.overflow", "the magnitude of %lld does not fit 64 bits", (long long)INT64_MIN);
+	if (d == DT_i64 && c == OP_abs && v[0].u.i == INT64_MIN)
+		elab_fail(e, loc, "int.overflow", "the magnitude of %lld does not fit 64 bits", (long long)INT64_MIN);
 	return scalar_number(eval_scalar(e, c, d, v, n));
 }
 
@@ -133,8 +134,11 @@ Val elem_binary(Elab *e, OpCode c, Val a, Val b, Loc loc, const char *name)
 }
 
 /* --- the operators under their names ------------------------------------------------------------------------------------ */
-#define OPERATOR(fn, op)                                                                                                                    \
-	Val fn(Elab *e, const CallSite *at, Val *argv) { return elab_binary(e, op, argv[0], argv[1], at->loc); }
+#define OPERATOR(fn, op)                                                                                                                   \
+	Val fn(Elab *e, const CallSite *at, Val *argv)                                                                                         \
+	{                                                                                                                                      \
+		return elab_binary(e, op, argv[0], argv[1], at->loc);                                                                              \
+	}
 OPERATOR(builtin_add, B_ADD)
 OPERATOR(builtin_subtract, B_SUB)
 OPERATOR(builtin_multiply, B_MUL)
@@ -148,8 +152,11 @@ OPERATOR(builtin_bitwise_xor, B_BITXOR)
 OPERATOR(builtin_left_shift, B_SHL)
 OPERATOR(builtin_right_shift, B_SHR)
 #undef OPERATOR
-#define COMPARISON(fn, op)                                                                                                                  \
-	Val fn(Elab *e, const CallSite *at, Val *argv) { return elab_compare(e, op, argv[0], argv[1], at->loc); }
+#define COMPARISON(fn, op)                                                                                                                 \
+	Val fn(Elab *e, const CallSite *at, Val *argv)                                                                                         \
+	{                                                                                                                                      \
+		return elab_compare(e, op, argv[0], argv[1], at->loc);                                                                             \
+	}
 COMPARISON(builtin_equal, C_EQ)
 COMPARISON(builtin_not_equal, C_NE)
 COMPARISON(builtin_less, C_LT)
@@ -176,7 +183,8 @@ static Value *truth(Elab *e, Value *x)
 
 Val builtin_logical_not(Elab *e, const CallSite *at, Val *argv)
 {
-	if (val_is_number(argv[0])) return val_bool(scalar_convert(number_scalar(argv[0], argv[0].kind == V_FLOAT ? DT_f64 : DT_i64), DT_bool).v.u == 0);
+	if (val_is_number(argv[0]))
+		return val_bool(scalar_convert(number_scalar(argv[0], argv[0].kind == V_FLOAT ? DT_f64 : DT_i64), DT_bool).v.u == 0);
 	return val_tensor(ir_unary(elab_builder(e), OP_not, truth(e, arg_tensor(e, at, argv, 0))));
 }
 

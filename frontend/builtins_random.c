@@ -10,7 +10,8 @@ Val builtin_random_bits(Elab *e, const CallSite *at, Val *argv)
 	const Type *t = key->type;
 	if (t->dtype != DT_u32 || t->rank != 1 || !dim_is_const(t->dim[0], &two) || two != 2)
 		elab_fail(e, arg_at(at, 1), "random.key", "a key is u32[2], as random.key(seed) makes it, not %s", type_text(e, t));
-	if (width != 1 && width != 2 && width != 4) elab_fail(e, arg_at(at, 2), "random.width", "the width of random words is 1, 2 or 4 bytes, not %lld", (long long)width);
+	if (width != 1 && width != 2 && width != 4)
+		elab_fail(e, arg_at(at, 2), "random.width", "the width of random words is 1, 2 or 4 bytes, not %lld", (long long)width);
 	Attr a[2] = {ATTR_DIMS(shape, dims, rank), ATTR_INT(width, width)};
 	return val_tensor(ir_emit(elab_builder(e), OP_rng_bits, &key, 1, a, 2));
 }

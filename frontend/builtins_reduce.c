@@ -63,7 +63,8 @@ static void require_elements(Elab *e, const CallSite *at, Value *x, Val axis)
 	int k = elab_axes(e, axis, x->type->rank, axes, arg_at(at, 1));
 	for (int i = 0; i < k; i++)
 		if (dim_is_const(x->type->dim[axes[i]], &n) && n == 0)
-			elab_fail(e, at->loc, "reduce.empty", "`%s` over axis %d of %s, which has no elements", at->name, (int)axes[i], type_text(e, x->type));
+			elab_fail(e, at->loc, "reduce.empty", "`%s` over axis %d of %s, which has no elements", at->name, (int)axes[i],
+			          type_text(e, x->type));
 }
 
 static Val extreme(Elab *e, const CallSite *at, Val *argv, OpCode c, OpCode for_bool)
@@ -125,11 +126,16 @@ Val builtin_argmin(Elab *e, const CallSite *at, Val *argv)
 }
 
 /* --- scans: axis none flattens ------------------------------------------------------------------------------------------ */
-typedef struct Scan { Value *x; int axis; bool reverse, exclusive; } Scan;
+typedef struct Scan {
+	Value *x;
+	int axis;
+	bool reverse, exclusive;
+} Scan;
 
 static Scan scan_args(Elab *e, const CallSite *at, Val *argv, DType (*dtype)(DType))
 {
-	Scan s = {arg_tensor(e, at, argv, 0), 0, elab_bool(e, argv[2], arg_at(at, 2), "reverse"), !elab_bool(e, argv[3], arg_at(at, 3), "inclusive")};
+	Scan s = {arg_tensor(e, at, argv, 0), 0, elab_bool(e, argv[2], arg_at(at, 2), "reverse"),
+	          !elab_bool(e, argv[3], arg_at(at, 3), "inclusive")};
 	s.axis = axis_or_flatten(e, &s.x, argv[1], arg_at(at, 1));
 	s.x = ir_convert(elab_builder(e), s.x, dtype(s.x->type->dtype));
 	return s;
@@ -187,7 +193,8 @@ static double extreme_start(DType d, bool largest)
 {
 	if (dtype_is_float(d) || d == DT_c64) return largest ? -__builtin_inf() : __builtin_inf();
 	int bits = 8 * dtype_bytes(d);
-	if (!dtype_is_signed(d)) return largest ? 0 : d == DT_bool ? 1 : bits == 64 ? 18446744073709551615.0 : (double)((UINT64_C(1) << bits) - 1);
+	if (!dtype_is_signed(d))
+		return largest ? 0 : d == DT_bool ? 1 : bits == 64 ? 18446744073709551615.0 : (double)((UINT64_C(1) << bits) - 1);
 	double top = (double)(UINT64_C(1) << (bits - 1));
 	return largest ? -top : top - 1;
 }

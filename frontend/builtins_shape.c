@@ -19,8 +19,8 @@ void elab_broadcast_shape(Elab *e, Value *const *x, int n, Loc loc, const char *
 			if (dim_is_const(d, &one) && one == 1) d = t->dim[own];
 			else if (!dim_provable_equal(elab_facts(e), d, t->dim[own]))
 				elab_fail(e, loc, "broadcast.size", "`%s`: shapes %s and %s do not broadcast: %s and %s differ on axis %d", opname,
-						  shape_str(e, x[0]->type->rank, x[0]->type->dim), shape_str(e, t->rank, t->dim), dim_str(elab_arena(e), d),
-						  dim_str(elab_arena(e), t->dim[own]), k - *rank);
+				          shape_str(e, x[0]->type->rank, x[0]->type->dim), shape_str(e, t->rank, t->dim), dim_str(elab_arena(e), d),
+				          dim_str(elab_arena(e), t->dim[own]), k - *rank);
 		}
 		dims[k] = d;
 	}
@@ -42,7 +42,7 @@ Val builtin_reshape(Elab *e, const CallSite *at, Val *argv)
 	Dim got = shape_product(e, rank, dims);
 	if (!dim_provable_equal(elab_facts(e), total, got))
 		elab_fail(e, at->loc, "reshape.size", "cannot reshape %s, which has %s elements, to %s, which has %s", type_text(e, x->type),
-				  dim_str(elab_arena(e), total), shape_str(e, rank, dims), dim_str(elab_arena(e), got));
+		          dim_str(elab_arena(e), total), shape_str(e, rank, dims), dim_str(elab_arena(e), got));
 	return val_tensor(ir_reshape(elab_builder(e), x, rank, dims));
 }
 
@@ -68,8 +68,8 @@ Val builtin_unflatten(Elab *e, const CallSite *at, Val *argv)
 	int k = elab_shape(e, argv[2], part, x->type->dim[axis], arg_at(at, 2)), n = 0;
 	Dim got = shape_product(e, k, part);
 	if (!dim_provable_equal(elab_facts(e), got, x->type->dim[axis]))
-		elab_fail(e, at->loc, "reshape.size", "cannot unflatten axis %d of %s, which has size %s, into %s, which has %s", axis, type_text(e, x->type),
-				  dim_str(elab_arena(e), x->type->dim[axis]), shape_str(e, k, part), dim_str(elab_arena(e), got));
+		elab_fail(e, at->loc, "reshape.size", "cannot unflatten axis %d of %s, which has size %s, into %s, which has %s", axis,
+		          type_text(e, x->type), dim_str(elab_arena(e), x->type->dim[axis]), shape_str(e, k, part), dim_str(elab_arena(e), got));
 	if (x->type->rank + k - 1 > MAX_RANK) elab_fail(e, at->loc, "rank.limit", "the result would have more than %d axes", MAX_RANK);
 	for (int i = 0; i < axis; i++) dims[n++] = x->type->dim[i];
 	for (int i = 0; i < k; i++) dims[n++] = part[i];
@@ -105,8 +105,8 @@ Val builtin_squeeze(Elab *e, const CallSite *at, Val *argv)
 		int k = elab_axes(e, argv[1], x->type->rank, axes, arg_at(at, 1));
 		for (int i = 0; i < k; i++) {
 			if (!dim_is_const(x->type->dim[axes[i]], &one) || one != 1)
-				elab_fail(e, arg_at(at, 1), "squeeze.size", "cannot squeeze axis %d of %s: its size is %s, not 1", (int)axes[i], type_text(e, x->type),
-						  dim_str(elab_arena(e), x->type->dim[axes[i]]));
+				elab_fail(e, arg_at(at, 1), "squeeze.size", "cannot squeeze axis %d of %s: its size is %s, not 1", (int)axes[i],
+				          type_text(e, x->type), dim_str(elab_arena(e), x->type->dim[axes[i]]));
 			drop[axes[i]] = true;
 		}
 	}
@@ -128,7 +128,8 @@ Val builtin_transpose(Elab *e, const CallSite *at, Val *argv)
 		for (int i = 0; i < r; i++) perm[i] = r - 1 - i;
 	} else {
 		bool seen[MAX_RANK] = {false};
-		if (p->n != r) elab_fail(e, at->loc, "transpose.axes", "`%s` needs all %d axes of %s, %d given", at->name, r, type_text(e, x->type), p->n);
+		if (p->n != r)
+			elab_fail(e, at->loc, "transpose.axes", "`%s` needs all %d axes of %s, %d given", at->name, r, type_text(e, x->type), p->n);
 		for (int i = 0; i < r; i++) {
 			perm[i] = elab_axis(e, p->at[i], r, arg_at(at, 1));
 			if (seen[perm[i]]) elab_fail(e, arg_at(at, 1), "transpose.axes", "axis %d is named twice", (int)perm[i]);
@@ -194,8 +195,8 @@ static int joined(Elab *e, const CallSite *at, Val seq, Value ***out)
 		Value *x = elab_tensor(e, v[i], val_is_number(v[i]) ? &d : NULL, v[i].loc.file ? v[i].loc : arg_at(at, 0), at->name);
 		(*out)[i] = ir_convert(elab_builder(e), x, d);
 		if ((*out)[i]->type->rank != (*out)[0]->type->rank)
-			elab_fail(e, at->loc, "concatenate.rank", "`%s`: operand 0 is %s and operand %d is %s; ranks differ", at->name, type_text(e, (*out)[0]->type), i,
-					  type_text(e, (*out)[i]->type));
+			elab_fail(e, at->loc, "concatenate.rank", "`%s`: operand 0 is %s and operand %d is %s; ranks differ", at->name,
+			          type_text(e, (*out)[0]->type), i, type_text(e, (*out)[i]->type));
 	}
 	return n;
 }
@@ -204,8 +205,8 @@ static void require_same_axis(Elab *e, const CallSite *at, Value *const *x, int 
 {
 	const Type *a = x[0]->type, *b = x[i]->type;
 	if (!dim_provable_equal(elab_facts(e), a->dim[k], b->dim[k]))
-		elab_fail(e, at->loc, "concatenate.axis", "`%s`: operand 0 is %s and operand %d is %s; axis %d differs: %s and %s", at->name, type_text(e, a), i,
-				  type_text(e, b), k, dim_str(elab_arena(e), a->dim[k]), dim_str(elab_arena(e), b->dim[k]));
+		elab_fail(e, at->loc, "concatenate.axis", "`%s`: operand 0 is %s and operand %d is %s; axis %d differs: %s and %s", at->name,
+		          type_text(e, a), i, type_text(e, b), k, dim_str(elab_arena(e), a->dim[k]), dim_str(elab_arena(e), b->dim[k]));
 }
 
 Val builtin_concatenate(Elab *e, const CallSite *at, Val *argv)
@@ -216,7 +217,8 @@ Val builtin_concatenate(Elab *e, const CallSite *at, Val *argv)
 		for (int i = 0; i < n; i++) x[i] = flatten_all(e, x[i]);
 		argv[1] = val_int(0);
 	}
-	if (x[0]->type->rank == 0) elab_fail(e, at->loc, "concatenate.rank", "`%s` needs tensors with an axis, not scalars; `stack` makes one", at->name);
+	if (x[0]->type->rank == 0)
+		elab_fail(e, at->loc, "concatenate.rank", "`%s` needs tensors with an axis, not scalars; `stack` makes one", at->name);
 	int axis = elab_axis(e, argv[1], x[0]->type->rank, arg_at(at, 1));
 	for (int i = 1; i < n; i++)
 		for (int k = 0; k < x[0]->type->rank; k++)
@@ -244,8 +246,8 @@ static Val split_equal(Elab *e, const CallSite *at, Value *x, int axis, int64_t 
 	int64_t whole;
 	if (dim_is_const(size, &whole) && whole % n) part = NULL;
 	if (!part)
-		elab_fail(e, at->loc, "split.count", "cannot split axis %d of %s into %lld equal parts: %s does not divide by %lld", axis, type_text(e, x->type),
-				  (long long)n, dim_str(elab_arena(e), size), (long long)n);
+		elab_fail(e, at->loc, "split.count", "cannot split axis %d of %s into %lld equal parts: %s does not divide by %lld", axis,
+		          type_text(e, x->type), (long long)n, dim_str(elab_arena(e), size), (long long)n);
 	Val *out = NEW_ARRAY(elab_arena(e), Val, n);
 	for (int64_t i = 0; i < n; i++) {
 		Dim lo = dim_scale(elab_dims(e), part, i, 1), hi = dim_scale(elab_dims(e), part, i + 1, 1);
@@ -278,7 +280,7 @@ Val builtin_unstack(Elab *e, const CallSite *at, Val *argv)
 	int64_t n;
 	if (!dim_is_const(x->type->dim[axis], &n))
 		elab_fail(e, at->loc, "unstack.size", "cannot unstack axis %d of %s: %s is not a compile-time number", axis, type_text(e, x->type),
-				  dim_str(elab_arena(e), x->type->dim[axis]));
+		          dim_str(elab_arena(e), x->type->dim[axis]));
 	Val *out = NEW_ARRAY(elab_arena(e), Val, n);
 	Val *idx = NEW_ARRAY(elab_arena(e), Val, axis + 1);
 	for (int i = 0; i < axis; i++) idx[i] = (Val){.kind = V_SLICE};
@@ -300,7 +302,8 @@ static void pad_widths(Elab *e, Val v, int rank, Dim *lo, Dim *hi, Loc loc)
 		Val pair = nested ? v.u.items->at[v.u.items->n == 1 ? 0 : i] : v;
 		const Val *at;
 		int n = val_items(e, pair, &at);
-		if (n != 1 && n != 2) elab_fail(e, loc, "pad.width", "pad_width takes a number or pairs (before, after), not %s", val_describe(e, pair));
+		if (n != 1 && n != 2)
+			elab_fail(e, loc, "pad.width", "pad_width takes a number or pairs (before, after), not %s", val_describe(e, pair));
 		lo[i] = elab_dim(e, at[0], loc, "pad_width");
 		hi[i] = elab_dim(e, at[n - 1], loc, "pad_width");
 		int64_t a = 0;
@@ -321,10 +324,10 @@ static Value *pad_border(Elab *e, Value *x, int axis, Dim lo, Dim hi, int mode, 
 		Dim w = side ? hi : lo;
 		if (side) part[k++] = x;
 		if (w == zero) continue;
-		Dim need = mode == 1 ? one : mode == 2 ? dim_add(c, w, one) : w;   /* edge, reflect, symmetric */
+		Dim need = mode == 1 ? one : mode == 2 ? dim_add(c, w, one) : w; /* edge, reflect, symmetric */
 		if (!dim_provable_nonneg(elab_facts(e), dim_sub(c, n, need)))
 			elab_fail(e, loc, "pad.width", "cannot pad axis %d of %s by %s: that needs a size of at least %s", axis, type_text(e, x->type),
-					  dim_str(elab_arena(e), w), dim_str(elab_arena(e), need));
+			          dim_str(elab_arena(e), w), dim_str(elab_arena(e), need));
 		Dim from = mode == 1 ? side ? dim_sub(c, n, one) : zero : side ? dim_sub(c, n, need) : mode == 2 ? one : zero;
 		Value *row = ir_slice_axis(b, x, axis, from, mode == 1 ? dim_add(c, from, one) : dim_add(c, from, w), 1);
 		int64_t ax = axis;
@@ -387,9 +390,11 @@ Val builtin_as_strided(Elab *e, const CallSite *at, Val *argv)
 		elab_fail(e, arg_at(at, 2), "as_strided.strides", "as_strided: %d axes but another number of strides", rank);
 	}
 	for (int i = 0; i < rank; i++) *(stride[i] < 0 ? &lo : &hi) += stride[i] * (size[i] > 0 ? size[i] - 1 : 0);
-	if (!dim_is_const(x->type->dim[0], &n)) elab_limitation(e, at->loc, "as_strided.dims", "as_strided of a tensor whose size is not a compile-time number");
+	if (!dim_is_const(x->type->dim[0], &n))
+		elab_limitation(e, at->loc, "as_strided.dims", "as_strided of a tensor whose size is not a compile-time number");
 	if (total && (lo < 0 || hi >= n))
-		elab_fail(e, at->loc, "as_strided.range", "as_strided reads elements %lld to %lld of %lld", (long long)lo, (long long)hi, (long long)n);
+		elab_fail(e, at->loc, "as_strided.range", "as_strided reads elements %lld to %lld of %lld", (long long)lo, (long long)hi,
+		          (long long)n);
 	int64_t shape[MAX_RANK + 1], at_index[MAX_RANK] = {0};
 	memcpy(shape, size, sizeof size);
 	shape[rank] = 1;
@@ -411,10 +416,11 @@ Val builtin_view(Elab *e, const CallSite *at, Val *argv)
 	DType d = elab_dtype(e, argv[1], arg_at(at, 1), "the dtype of `view`");
 	int from = dtype_bytes(x->type->dtype), to = dtype_bytes(d), r = x->type->rank;
 	if (from == to && d == x->type->dtype) return val_tensor(x);
-	if (from != to && r == 0) elab_fail(e, at->loc, "view.size", "a scalar of %d bytes cannot be seen as %s of %d bytes", from, dtype_name(d), to);
+	if (from != to && r == 0)
+		elab_fail(e, at->loc, "view.size", "a scalar of %d bytes cannot be seen as %s of %d bytes", from, dtype_name(d), to);
 	if (to > from && !dim_div_exact(elab_dims(e), elab_facts(e), x->type->dim[r - 1], dim_const(e, to / from)))
-		elab_fail(e, at->loc, "view.size", "the last axis of %s does not divide by %d, the number of its elements in one %s", type_text(e, x->type), to / from,
-				  dtype_name(d));
+		elab_fail(e, at->loc, "view.size", "the last axis of %s does not divide by %d, the number of its elements in one %s",
+		          type_text(e, x->type), to / from, dtype_name(d));
 	Attr a = ATTR_DTYPE(dtype, d);
 	return val_tensor(ir_emit(elab_builder(e), OP_bitcast, &x, 1, &a, 1));
 }
