@@ -131,15 +131,19 @@ struct Module {
 	DimCtx *dims;
 	Intern strings;
 	VEC(Func *) funcs;             /* in order of creation */
+	Map by_name;                   /* interned name -> Func */
 	int next_id;
 	const char *name;              /* "digits": prefix of C names */
+	bool fast_math;                /* rules that are not exact may run */
 	struct TypeTable *types;
+	Map tensors;                   /* constants that live in the module's arena: Tensor -> itself */
 	const char *stage;             /* "tensor" */
 };
 
 Module *module_new(Arena *a, Diag *d, const char *name);
 Func *func_new(Module *m, const char *name);          /* the name is made unique in the module: f, f.1, f.2; facts: empty */
 Func *func_find(Module *m, const char *name);
+void func_remove(Func *f);                            /* from its module; nothing may call it any more */
 const Type *type_get(Module *m, DType d, int rank, const Dim *dims);
 const Type *type_scalar(Module *m, DType d);
 const Type *type_with_dtype(Module *m, const Type *t, DType d);
@@ -155,7 +159,7 @@ const char *op_str(const Op *op, AttrKey k);          /* NULL when absent */
 
 /* --- the op table ------------------------------------------------------------------------------------------------ */
 typedef enum ZeroReason { ZERO_NONE, ZERO_DISCRETE, ZERO_INTEGER, ZERO_STOP, ZERO_RANDOM_BITS, ZERO_SOURCE } ZeroReason;
-enum OpFlags { OPF_COMMUTES = 1, OPF_CHEAP = 2, OPF_VIEW = 4, OPF_EFFECT = 8, OPF_REGION = 16, OPF_OWN_JVP = 32 };
+enum OpFlags { OPF_COMMUTES = 1, OPF_CHEAP = 2, OPF_VIEW = 4, OPF_EFFECT = 8, OPF_REGION = 16, OPF_OWN_JVP = 32, OPF_OPAQUE = 64 };
 typedef enum OperandClass { OC_ALL, OC_NUM, OC_FLT, OC_INX, OC_INTB, OC_INT, OC_REAL, OC_CPX } OperandClass;
 typedef enum ResultClass { RC_SAME, RC_BOOL, RC_ABSOF, RC_DTYPE, RC_CPLX } ResultClass;
 
