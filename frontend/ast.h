@@ -9,7 +9,7 @@
 typedef struct Expr Expr;
 typedef struct Stmt Stmt;
 typedef struct Decl Decl;
-typedef struct StmtList { Stmt **at; int n, cap; Loc loc; } StmtList;     /* a block */
+typedef struct StmtList { Stmt **at; int n, cap; Loc loc; int height; } StmtList;     /* a block */
 typedef struct ExprList { Expr **at; int n, cap; } ExprList;
 typedef struct Name { const char *text; Loc loc; } Name;                   /* interned */
 
@@ -22,6 +22,7 @@ typedef struct Param {
 	Name name;                 /* of a plain lambda parameter that is a tuple pattern: empty, see pattern */
 	Pattern *pattern;          /* lambdas only, else NULL */
 	Expr *type, *init;         /* NULL where absent */
+	const char *doc;           /* of a declared function's parameter, or NULL */
 	Loc loc;
 } Param;
 typedef struct ParamList { Param **at; int n, cap; Loc loc; } ParamList;
@@ -35,7 +36,7 @@ typedef struct Index { IndexKind kind; Expr *expr, *lo, *hi, *step; Loc loc; } I
 typedef struct IndexList { Index **at; int n, cap; } IndexList;
 
 typedef enum ItemKind { ITEM_PLAIN, ITEM_SPREAD, ITEM_VALUE /* name = e */, ITEM_TYPE /* name: e */ } ItemKind;
-typedef struct Item { ItemKind kind; Name name; Expr *value; Loc loc; } Item;
+typedef struct Item { ItemKind kind; Name name; Expr *value; Loc loc; const char *doc; /* TYPE: of the field, or NULL */ } Item;
 typedef struct ItemList { Item **at; int n, cap; } ItemList;
 
 typedef enum ExprKind {
@@ -62,6 +63,7 @@ struct Expr {
 	ExprKind kind;
 	Loc loc;
 	bool parenthesised;
+	int height;                                  /* of the tree below: the parser keeps it under 2000, so recursion over a tree is bounded */
 	Loc op_loc;                                  /* the operator, the dot, the bracket */
 	union {
 		Name name;                               /* NAME */
@@ -90,6 +92,7 @@ typedef enum StmtKind {
 struct Stmt {
 	StmtKind kind;
 	Loc loc;
+	int height;
 	union {
 		struct { Bind *binds; int n; Expr *value; } let;          /* LET VAR; value of `a, b = x, y` is a TUPLE */
 		struct { Expr *target; Expr *value; BinOp op; } assign;   /* ASSIGN AUGMENT; target: name, member, index, tuple of them */
