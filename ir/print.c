@@ -17,14 +17,17 @@ typedef struct Printer {
 	PrintOptions o;
 	const Diag *diag;
 	Intern names;
-	Map name_of;                   /* Value -> printed name */
-	Map taken;                     /* printed name -> itself */
-	Map last_suffix;               /* base name -> the suffix last given */
+	Map name_of;     /* Value -> printed name */
+	Map taken;       /* printed name -> itself */
+	Map last_suffix; /* base name -> the suffix last given */
 	int next_number;
 } Printer;
 
 /* --- names ------------------------------------------------------------------------------------------------------------ */
-bool ir_name_char(char c) { return isalnum((unsigned char)c) || c == '_' || c == '.'; }
+bool ir_name_char(char c)
+{
+	return isalnum((unsigned char)c) || c == '_' || c == '.';
+}
 
 static const char *clean_name(Printer *p, const char *name)
 {
@@ -90,7 +93,10 @@ static void put_string(StrBuf *b, const char *s)
 	sb_putc(b, '"');
 }
 
-bool ir_func_name_char(char c) { return ir_name_char(c) || c == '[' || c == ']' || c == '/'; }
+bool ir_func_name_char(char c)
+{
+	return ir_name_char(c) || c == '[' || c == ']' || c == '/';
+}
 
 static void put_func_name(StrBuf *b, const char *name)
 {
@@ -334,7 +340,11 @@ static void put_block(Printer *p, const Block *b, int depth)
 }
 
 /* --- function headers -------------------------------------------------------------------------------------------------- */
-typedef struct SymbolWalk { Module *m; Map seen; VEC(const char *) found; } SymbolWalk;
+typedef struct SymbolWalk {
+	Module *m;
+	Map seen;
+	VEC(const char *) found;
+} SymbolWalk;
 
 static void symbol_seen(void *ctx, const char *sym)
 {

@@ -2,11 +2,10 @@
  *
  *   module  = ["module" string ["stage" string] ["fast_math"]] { func }
  *   func    = "func" @name params "->" "(" types ")" { header } "{" { op } "return" [values] "}"
- *   header  = "export" | "doc" string | "dims" names | "test" string | "composite" string | "remat" | "noinline_cse" | "struct" string string
- *           | "param" int [string] ["inout"] ["doc" string] | "result" int [string] ["alias" int]
- *           | ("jvp" | "vjp_fwd" | "vjp_bwd" | "vmap") @name | "fact" (name "in" int ".." [int] ["step" int] | dim (">=" | "==") "0") | loc
- *   op      = [values "="] name [values] ["{" attr {"," attr} "}"] [":" types] [loc] ["tag" string] { ("do"|"while"|"then"|"else") region }
- *   region  = params "{" { op } "yield" [values] "}"
+ *   header  = "export" | "doc" string | "dims" names | "test" string | "composite" string | "remat" | "noinline_cse" | "struct" string
+ * string | "param" int [string] ["inout"] ["doc" string] | "result" int [string] ["alias" int] | ("jvp" | "vjp_fwd" | "vjp_bwd" | "vmap")
+ * @name | "fact" (name "in" int ".." [int] ["step" int] | dim (">=" | "==") "0") | loc op      = [values "="] name [values] ["{" attr {","
+ * attr} "}"] [":" types] [loc] ["tag" string] { ("do"|"while"|"then"|"else") region } region  = params "{" { op } "yield" [values] "}"
  *   params  = "(" [ %name ":" type {"," %name ":" type} ] ")"
  *   attr    = name "=" value          by the attribute's kind: 1, true, [1,2], 2*B+1, [B,64], f32, "text", @f, f32[2](1, -0)
  *
@@ -163,7 +162,8 @@ static bool read_attrs(Reader *r, OpCode c, Attr *attrs, int *n)
 		if (*n && !read_expect(r, ',', "between attributes")) return false;
 		const char *at = (read_space(r), r->p), *name = read_ident(r);
 		Attr a = {0};
-		if (!name || !attr_find(name, &a.key) || !op_has_attr(c, a.key)) return read_fail(r, at, "`%s` has no attribute `%s`", op_row(c)->name, name ? name : "");
+		if (!name || !attr_find(name, &a.key) || !op_has_attr(c, a.key))
+			return read_fail(r, at, "`%s` has no attribute `%s`", op_row(c)->name, name ? name : "");
 		for (int i = 0; i < *n; i++)
 			if (attrs[i].key == a.key) return read_fail(r, at, "the attribute `%s` stands twice", name);
 		if (!read_expect(r, '=', "after the attribute's name") || !read_attr_value(r, &a)) return false;
@@ -221,7 +221,8 @@ static bool read_region(Reader *r, Builder *b, BlockKind kind, Block **out)
 	Builder in = *b;
 	in.block = *out = block_new(b, kind, b->block);
 	r->depth++;
-	bool ok = read_params(r, b, in.block) && read_expect(r, '{', "before the region's ops") && read_ops(r, &in) && read_end_of_block(r, &in, "yield");
+	bool ok = read_params(r, b, in.block) && read_expect(r, '{', "before the region's ops") && read_ops(r, &in) &&
+	          read_end_of_block(r, &in, "yield");
 	r->depth--;
 	leave_scope(r, mark);
 	return ok;
@@ -266,7 +267,8 @@ static bool read_op_name(Reader *r, OpCode *out)
 
 static bool read_op_text(Reader *r, Builder *b, OpText *t)
 {
-	if (!read_result_names(r, t) || !read_op_name(r, &t->code) || !read_values(r, &t->in) || !read_attrs(r, t->code, t->attrs, &t->nattr)) return false;
+	if (!read_result_names(r, t) || !read_op_name(r, &t->code) || !read_values(r, &t->in) || !read_attrs(r, t->code, t->attrs, &t->nattr))
+		return false;
 	if (read_accept(r, ':') && !read_types(r, &t->types)) return false;
 	if (read_word(r, "loc") && !read_loc(r, &t->loc)) return false;
 	if (read_word(r, "tag") && !read_string(r, &t->tag)) return false;
@@ -420,7 +422,8 @@ static bool read_header_line(Reader *r, Func *f, int nresult)
 
 static bool results_fit(Reader *r, const char *at, Func *f, const Types *declared)
 {
-	if (f->body->nresult != declared->n) return read_fail(r, at, "@%s declares %d results and returns %d", f->name, declared->n, f->body->nresult);
+	if (f->body->nresult != declared->n)
+		return read_fail(r, at, "@%s declares %d results and returns %d", f->name, declared->n, f->body->nresult);
 	for (int i = 0; i < declared->n; i++)
 		if (f->body->result[i]->type != declared->at[i])
 			return read_fail(r, at, "result %d of @%s is declared %s and is %s", i, f->name, type_str(r->arena, declared->at[i]),
@@ -442,7 +445,8 @@ static bool read_func(Reader *r)
 	read_space(r);
 	if (strncmp(r->p, "->", 2) != 0) return read_fail(r, r->p, "`->` expected after the parameters");
 	r->p += 2;
-	if (!read_expect(r, '(', "before the result types") || (!read_peek(r, ')') && !read_types(r, &results)) || !read_expect(r, ')', "after the result types"))
+	if (!read_expect(r, '(', "before the result types") || (!read_peek(r, ')') && !read_types(r, &results)) ||
+	    !read_expect(r, ')', "after the result types"))
 		return false;
 	while (!read_accept(r, '{'))
 		if (!read_header_line(r, f, results.n)) return false;

@@ -7,31 +7,34 @@
 /* Regions nest at most this deep, dims in parentheses too: a text can't exhaust the stack. */
 #define READ_MAX_DEPTH 64
 
-typedef struct Undo { const char *name; Value *before; } Undo;
+typedef struct Undo {
+	const char *name;
+	Value *before;
+} Undo;
 
 typedef struct Reader {
 	Arena *arena;
 	Module *m;
 	Diag *diag;
 	uint32_t file;
-	const char *text, *p, *end;    /* text[n] is NUL */
-	bool failed;                   /* an error was reported since the last recovery */
+	const char *text, *p, *end; /* text[n] is NUL */
+	bool failed;                /* an error was reported since the last recovery */
 	int errors;
 	int depth;
-	Map scope;                     /* interned name -> Value visible here */
+	Map scope; /* interned name -> Value visible here */
 	VEC(Undo) undo;
 	struct LocFiles *locs;
 } Reader;
 
 /* Reports at the text [at, r->p) once per recovery. Always false. */
 bool read_fail(Reader *r, const char *at, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
-void read_space(Reader *r);                       /* blanks and # comments */
-bool read_peek(Reader *r, char c);                /* after blanks */
+void read_space(Reader *r);        /* blanks and # comments */
+bool read_peek(Reader *r, char c); /* after blanks */
 bool read_accept(Reader *r, char c);
 bool read_expect(Reader *r, char c, const char *after);
-bool read_word(Reader *r, const char *word);      /* consumes that word if it is next */
+bool read_word(Reader *r, const char *word); /* consumes that word if it is next */
 bool read_next_is(Reader *r, const char *word);
-const char *read_ident(Reader *r);                /* interned; NULL when none */
+const char *read_ident(Reader *r); /* interned; NULL when none */
 bool read_int(Reader *r, int64_t *out);
 bool read_string(Reader *r, const char **out);    /* interned */
 bool read_func_name(Reader *r, const char **out); /* @name */

@@ -117,7 +117,8 @@ static bool read_escape(Reader *r, StrBuf *b)
 	else if (c == 'x' && hex_value(r->p[1]) >= 0 && hex_value(r->p[2]) >= 0 && (r->p[1] != '0' || r->p[2] != '0')) {
 		sb_putc(b, (char)(hex_value(r->p[1]) * 16 + hex_value(r->p[2])));
 		r->p += 2;
-	} else return read_fail(r, r->p - 1, "unknown escape in a text; known are \\n \\t \\\" \\\\ and \\x with two hexadecimal digits, not 00");
+	} else
+		return read_fail(r, r->p - 1, "unknown escape in a text; known are \\n \\t \\\" \\\\ and \\x with two hexadecimal digits, not 00");
 	r->p++;
 	return true;
 }
@@ -265,7 +266,8 @@ static bool read_whole(Reader *r, DType d, void *to)
 	}
 	int64_t x;
 	if (!read_int(r, &x)) return false;
-	bool fits = dtype_is_signed(d) ? bits == 64 || (x >= -((int64_t)1 << (bits - 1)) && x < (int64_t)1 << (bits - 1)) : x >= 0 && x < (int64_t)1 << bits;
+	bool fits = dtype_is_signed(d) ? bits == 64 || (x >= -((int64_t)1 << (bits - 1)) && x < (int64_t)1 << (bits - 1))
+	                               : x >= 0 && x < (int64_t)1 << bits;
 	if (!fits) return read_fail(r, at, "the number is no %s", dtype_name(d));
 	scalar_store(scalar_from_int(x, d), to);
 	return true;
@@ -281,11 +283,13 @@ static bool read_element(Reader *r, DType d, char *room)
 		room[0] = *at == 't';
 		r->p += *at == 't' ? 4 : 5;
 		return true;
-	case DK_UINT: case DK_INT: return read_whole(r, d, room);
+	case DK_UINT:
+	case DK_INT: return read_whole(r, d, room);
 	case DK_FLOAT: return read_float(r, d, room);
 	case DK_COMPLEX:
-		return read_expect(r, '(', "before a complex number") && read_float(r, DT_f32, room) && read_expect(r, ',', "between the parts of a complex number") &&
-		       read_float(r, DT_f32, room + 4) && read_expect(r, ')', "after a complex number");
+		return read_expect(r, '(', "before a complex number") && read_float(r, DT_f32, room) &&
+		       read_expect(r, ',', "between the parts of a complex number") && read_float(r, DT_f32, room + 4) &&
+		       read_expect(r, ')', "after a complex number");
 	}
 	return false;
 }
@@ -314,7 +318,8 @@ static bool read_hex_data(Reader *r, Tensor *t, int64_t n)
 	while (r->p < r->end && hex_value(*r->p) >= 0) r->p++, digits++;
 	if (digits != 2 * bytes) return read_fail(r, at, "%zu hexadecimal digits expected, found %zu", 2 * bytes, digits);
 	t->data = arena_alloc(r->arena, bytes);
-	for (size_t i = 0; i < bytes; i++) ((unsigned char *)t->data)[i] = (unsigned char)(hex_value(at[2 * i]) * 16 + hex_value(at[2 * i + 1]));
+	for (size_t i = 0; i < bytes; i++)
+		((unsigned char *)t->data)[i] = (unsigned char)(hex_value(at[2 * i]) * 16 + hex_value(at[2 * i + 1]));
 	return read_expect(r, '"', "after the hexadecimal digits");
 }
 

@@ -14,23 +14,32 @@
 typedef struct LocFile {
 	const char *name;
 	uint32_t file;
-	VEC(int) width;                /* columns used in each line */
-	VEC(uint32_t) start;           /* byte offset of each line */
+	VEC(int) width;      /* columns used in each line */
+	VEC(uint32_t) start; /* byte offset of each line */
 	const char *text;
 	size_t size;
 } LocFile;
-struct LocFiles { VEC(LocFile *) files; };
+struct LocFiles {
+	VEC(LocFile *) files;
+};
 
-typedef struct Place { const char *name; int64_t line, col, end_line, end_col; } Place;
+typedef struct Place {
+	const char *name;
+	int64_t line, col, end_line, end_col;
+} Place;
 
-static bool place_ok(int64_t line, int64_t col) { return line >= 1 && line <= MAX_LINE && col >= 1 && col <= MAX_COL; }
+static bool place_ok(int64_t line, int64_t col)
+{
+	return line >= 1 && line <= MAX_LINE && col >= 1 && col <= MAX_COL;
+}
 
 /* loc has been read. */
 static bool read_place(Reader *r, Place *q)
 {
 	const char *at = r->p;
-	if (!read_expect(r, '(', "after `loc`") || !read_string(r, &q->name) || !read_expect(r, ':', "after the file") || !read_int(r, &q->line) ||
-	    !read_expect(r, ':', "after the line") || !read_int(r, &q->col) || !read_expect(r, '-', "after the column") || !read_int(r, &q->end_col))
+	if (!read_expect(r, '(', "after `loc`") || !read_string(r, &q->name) || !read_expect(r, ':', "after the file") ||
+	    !read_int(r, &q->line) || !read_expect(r, ':', "after the line") || !read_int(r, &q->col) ||
+	    !read_expect(r, '-', "after the column") || !read_int(r, &q->end_col))
 		return false;
 	q->end_line = q->line;
 	if (read_accept(r, ':')) {
@@ -67,7 +76,10 @@ static void index_lines(Reader *r, LocFile *f)
 		if (f->text[i] == '\n') VEC_PUSH(r->arena, f->start, (uint32_t)i + 1);
 }
 
-static bool is_continuation(char c) { return ((unsigned char)c & 0xC0) == 0x80; }
+static bool is_continuation(char c)
+{
+	return ((unsigned char)c & 0xC0) == 0x80;
+}
 
 /* The byte at which column col (1-based, in characters) of the line begins; false where the line is shorter. */
 static bool place_offset(const LocFile *f, int64_t line, int64_t col, uint32_t *out)
@@ -149,6 +161,7 @@ bool read_loc(Reader *r, Loc *out)
 	if (!read_place(r, &q)) return false;
 	LocFile *f = loc_file(r, q.name);
 	out->file = f->file;
-	if (!place_offset(f, q.line, q.col, &out->begin) || !place_offset(f, q.end_line, q.end_col, &out->end)) return read_fail(r, at, "no such place in the file");
+	if (!place_offset(f, q.line, q.col, &out->begin) || !place_offset(f, q.end_line, q.end_col, &out->end))
+		return read_fail(r, at, "no such place in the file");
 	return true;
 }

@@ -21,7 +21,10 @@ static bool check_attrs(Module *m, const Op *op, const char **why)
 	return true;
 }
 
-static bool same_type(const DimFacts *f, const Type *a, const Type *b) { return a == b || (a->dtype == b->dtype && type_same_shape(f, a, b)); }
+static bool same_type(const DimFacts *f, const Type *a, const Type *b)
+{
+	return a == b || (a->dtype == b->dtype && type_same_shape(f, a, b));
+}
 
 static bool check_result_types(Module *m, const DimFacts *f, const Op *op, const Type *const *type, int n, const char **why)
 {
@@ -72,13 +75,16 @@ static bool check_loop(Module *m, const DimFacts *f, const Op *op, const char **
 		FAIL(m, "`loop` has %d operands: ncarry, nscan and limit ask for %lld", op->nin, (long long)(nc + ns + limit));
 	if (!trips && (ns || limit || body->nresult != nc)) FAIL(m, "a loop without trips has carries only");
 	if (!trips && !go) FAIL(m, "a loop has trips or a `while` region");
-	if (body->nparam != 1 + nc + ns) FAIL(m, "the loop's region has %d parameters: the index, %lld carries and %lld rows are asked for", body->nparam, (long long)nc, (long long)ns);
+	if (body->nparam != 1 + nc + ns)
+		FAIL(m, "the loop's region has %d parameters: the index, %lld carries and %lld rows are asked for", body->nparam, (long long)nc,
+		     (long long)ns);
 	if (body->nresult < nc) FAIL(m, "the loop's region yields %d values, fewer than its %lld carries", body->nresult, (long long)nc);
 	if (!check_param(m, f, "the index", 0, body->param[0], type_scalar(m, DT_i32), why)) return false;
 	for (int k = 0; k < nc; k++) {
 		if (!check_param(m, f, "a carry", 1 + k, body->param[1 + k], op->in[k]->type, why)) return false;
 		if (!same_type(f, body->result[k]->type, op->in[k]->type))
-			FAIL(m, "carry %d begins as %s and is yielded as %s", k, type_str(m->arena, op->in[k]->type), type_str(m->arena, body->result[k]->type));
+			FAIL(m, "carry %d begins as %s and is yielded as %s", k, type_str(m->arena, op->in[k]->type),
+			     type_str(m->arena, body->result[k]->type));
 	}
 	for (int k = 0; k < ns; k++) {
 		const Type *stacked = op->in[nc + k]->type, *row;
@@ -99,7 +105,8 @@ static bool check_cond(Module *m, const DimFacts *f, const Op *op, const char **
 	if (op->nin != 1 || op->nregion != 2) FAIL(m, "`cond` has one operand and two regions");
 	if (!check_predicate(m, "the operand of `cond`", op->in[0]->type, why)) return false;
 	for (int r = 0; r < 2; r++)
-		if (op->region[r]->kind != BLOCK_COND || op->region[r]->nparam) FAIL(m, "the regions of `cond` are `then` and `else`, without parameters");
+		if (op->region[r]->kind != BLOCK_COND || op->region[r]->nparam)
+			FAIL(m, "the regions of `cond` are `then` and `else`, without parameters");
 	if (op->region[0]->nresult != op->region[1]->nresult)
 		FAIL(m, "the arms of `cond` yield %d and %d values", op->region[0]->nresult, op->region[1]->nresult);
 	for (int i = 0; i < op->region[0]->nresult; i++) {
@@ -142,7 +149,7 @@ bool op_check(Op *op, const char **why)
 typedef struct Verifier {
 	Func *f;
 	Arena *scratch;
-	Map visible;                   /* values that may be used here */
+	Map visible; /* values that may be used here */
 	DiagClass class;
 	int errors;
 } Verifier;
@@ -172,7 +179,8 @@ static void check_links(Verifier *v, const Op *op, const Block *b)
 {
 	if (op->block != b || (op->next ? op->next->prev != op : b->last != op)) breach(v, op, "it is not linked into its block");
 	for (int i = 0; i < op->nout; i++)
-		if (op->out[i]->def != op || op->out[i]->index != i || op->out[i]->block != b) breach_value(v, op, "result", i, "does not belong to its op");
+		if (op->out[i]->def != op || op->out[i]->index != i || op->out[i]->block != b)
+			breach_value(v, op, "result", i, "does not belong to its op");
 	for (int r = 0; r < op->nregion; r++) {
 		const Block *g = op->region[r];
 		if (g->owner != op || g->parent != b || g->func != b->func) breach_value(v, op, "region", r, "does not belong to its op");
@@ -217,14 +225,16 @@ static void check_export(Verifier *v)
 {
 	Func *f = v->f;
 	const Block *b = f->body;
-	if (!f->param_path || !f->param_inout || !f->result_path || !f->result_alias) return breach(v, NULL, "it is exported without a signature");
+	if (!f->param_path || !f->param_inout || !f->result_path || !f->result_alias)
+		return breach(v, NULL, "it is exported without a signature");
 	check_paths(v, "parameter", f->param_path, b->nparam);
 	check_paths(v, "result", f->result_path, b->nresult);
 	for (int i = 0; i < b->nresult; i++) {
 		int k = f->result_alias[i];
 		if (k < 0) continue;
 		if (k >= b->nparam || !f->param_inout[k]) breach_value(v, NULL, "result", i, "is an alias of a parameter that is not inout");
-		else if (!same_type(f->facts, b->result[i]->type, b->param[k]->type)) breach_value(v, NULL, "result", i, "has another type than the inout parameter that it updates");
+		else if (!same_type(f->facts, b->result[i]->type, b->param[k]->type))
+			breach_value(v, NULL, "result", i, "has another type than the inout parameter that it updates");
 	}
 	for (int k = 0; k < b->nparam; k++) {
 		int updates = 0;
