@@ -1,0 +1,1236 @@
+/* Scalar support functions of the element-wise meanings in ir/ops.def, of conversions and of the random generator.
+ *
+ * This file is compiled into the interpreter, and its text is copied, definition by definition, into the C that mlxcc emits. A marker
+ * line `@def NAME needs NAME NAME ...` in a comment of its own opens a definition, which extends to the next marker (or to `@end`);
+ * needs lists what its text uses from this file. A program gets only the definitions that it reaches, in the order of this file,
+ * after <stdint.h> <stdbool.h> <stddef.h> <math.h> <string.h>. So every dtype's function is written out: a family made by a macro
+ * could not be taken apart, and the reader of emitted C sees plain functions.
+ *
+ * How texts in ops.def name things, T being the C type of the dtype and W an unsigned type no narrower than int (uint32_t up to
+ * 32 bits, uint64_t above):
+ *   SUP(name)(a, b)    mx_name_f32(a, b), mx_name_u8(a, b), ..
+ *   FN(exp)(a)         expf(a) for f32 (and f16, bf16, which are computed in f32), exp(a) for f64
+ *   WRAP(a, op, b)     (T)((W)a op (W)b): wraps modulo 2^width. On u32 and u64 the plain `a op b` is the same.
+ *   MAXV, MINV, BITS   largest and least value of the type (INFINITY, -INFINITY for floats), its width in bits
+ * C99 and C++; conversions of unsigned values to a signed type of the same width are taken to wrap, as every compiler does.
+ */
+#ifndef MX_SUPPORT_H
+#define MX_SUPPORT_H
+#include <math.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+/* ---- integers: every function wraps; x // 0 = 0 and x % 0 = x as in MLX ---- */
+
+/* @def mx_floordiv_u8 */
+static inline uint8_t mx_floordiv_u8(uint8_t a, uint8_t b)
+{
+	return b == 0 ? (uint8_t)0 : (uint8_t)(a / b);
+}
+
+/* @def mx_floordiv_u16 */
+static inline uint16_t mx_floordiv_u16(uint16_t a, uint16_t b)
+{
+	return b == 0 ? (uint16_t)0 : (uint16_t)(a / b);
+}
+
+/* @def mx_floordiv_u32 */
+static inline uint32_t mx_floordiv_u32(uint32_t a, uint32_t b)
+{
+	return b == 0 ? 0 : a / b;
+}
+
+/* @def mx_floordiv_u64 */
+static inline uint64_t mx_floordiv_u64(uint64_t a, uint64_t b)
+{
+	return b == 0 ? 0 : a / b;
+}
+
+/* @def mx_floordiv_i8 */
+static inline int8_t mx_floordiv_i8(int8_t a, int8_t b)
+{
+	if (b == 0) return 0;
+	if (b == -1) return (int8_t)(0 - (uint32_t)a); /* of the least value: itself */
+	return (int8_t)(a / b - (a % b != 0 && (a < 0) != (b < 0)));
+}
+
+/* @def mx_floordiv_i16 */
+static inline int16_t mx_floordiv_i16(int16_t a, int16_t b)
+{
+	if (b == 0) return 0;
+	if (b == -1) return (int16_t)(0 - (uint32_t)a); /* of the least value: itself */
+	return (int16_t)(a / b - (a % b != 0 && (a < 0) != (b < 0)));
+}
+
+/* @def mx_floordiv_i32 */
+static inline int32_t mx_floordiv_i32(int32_t a, int32_t b)
+{
+	if (b == 0) return 0;
+	if (b == -1) return (int32_t)(0 - (uint32_t)a); /* of the least value: itself */
+	return a / b - (a % b != 0 && (a < 0) != (b < 0));
+}
+
+/* @def mx_floordiv_i64 */
+static inline int64_t mx_floordiv_i64(int64_t a, int64_t b)
+{
+	if (b == 0) return 0;
+	if (b == -1) return (int64_t)(0 - (uint64_t)a); /* of the least value: itself */
+	return a / b - (a % b != 0 && (a < 0) != (b < 0));
+}
+
+/* @def mx_rem_u8 */
+static inline uint8_t mx_rem_u8(uint8_t a, uint8_t b)
+{
+	return b == 0 ? a : (uint8_t)(a % b);
+}
+
+/* @def mx_rem_u16 */
+static inline uint16_t mx_rem_u16(uint16_t a, uint16_t b)
+{
+	return b == 0 ? a : (uint16_t)(a % b);
+}
+
+/* @def mx_rem_u32 */
+static inline uint32_t mx_rem_u32(uint32_t a, uint32_t b)
+{
+	return b == 0 ? a : a % b;
+}
+
+/* @def mx_rem_u64 */
+static inline uint64_t mx_rem_u64(uint64_t a, uint64_t b)
+{
+	return b == 0 ? a : a % b;
+}
+
+/* @def mx_rem_i8 */
+static inline int8_t mx_rem_i8(int8_t a, int8_t b)
+{
+	if (b == 0) return a;
+	if (b == -1) return 0;
+	int8_t r = (int8_t)(a % b);
+	return r != 0 && (r < 0) != (b < 0) ? (int8_t)(r + b) : r;
+}
+
+/* @def mx_rem_i16 */
+static inline int16_t mx_rem_i16(int16_t a, int16_t b)
+{
+	if (b == 0) return a;
+	if (b == -1) return 0;
+	int16_t r = (int16_t)(a % b);
+	return r != 0 && (r < 0) != (b < 0) ? (int16_t)(r + b) : r;
+}
+
+/* @def mx_rem_i32 */
+static inline int32_t mx_rem_i32(int32_t a, int32_t b)
+{
+	if (b == 0) return a;
+	if (b == -1) return 0;
+	int32_t r = a % b;
+	return r != 0 && (r < 0) != (b < 0) ? r + b : r;
+}
+
+/* @def mx_rem_i64 */
+static inline int64_t mx_rem_i64(int64_t a, int64_t b)
+{
+	if (b == 0) return a;
+	if (b == -1) return 0;
+	int64_t r = a % b;
+	return r != 0 && (r < 0) != (b < 0) ? r + b : r;
+}
+
+/* @def mx_ipow_u8 */
+static inline uint8_t mx_ipow_u8(uint8_t a, uint8_t b)
+{
+	uint32_t y = 1, x = a, n = b;
+	for (; n; n >>= 1, x *= x)
+		if (n & 1) y *= x;
+	return (uint8_t)y;
+}
+
+/* @def mx_ipow_u16 */
+static inline uint16_t mx_ipow_u16(uint16_t a, uint16_t b)
+{
+	uint32_t y = 1, x = a, n = b;
+	for (; n; n >>= 1, x *= x)
+		if (n & 1) y *= x;
+	return (uint16_t)y;
+}
+
+/* @def mx_ipow_u32 */
+static inline uint32_t mx_ipow_u32(uint32_t a, uint32_t b)
+{
+	uint32_t y = 1, x = a, n = b;
+	for (; n; n >>= 1, x *= x)
+		if (n & 1) y *= x;
+	return y;
+}
+
+/* @def mx_ipow_u64 */
+static inline uint64_t mx_ipow_u64(uint64_t a, uint64_t b)
+{
+	uint64_t y = 1, x = a, n = b;
+	for (; n; n >>= 1, x *= x)
+		if (n & 1) y *= x;
+	return y;
+}
+
+/* @def mx_ipow_i8 */
+static inline int8_t mx_ipow_i8(int8_t a, int8_t b)
+{
+	if (b < 0) return a == 1 || (a == -1 && b % 2 == 0) ? 1 : a == -1 ? -1 : 0;
+	uint32_t y = 1, x = (uint32_t)a, n = (uint32_t)b;
+	for (; n; n >>= 1, x *= x)
+		if (n & 1) y *= x;
+	return (int8_t)y;
+}
+
+/* @def mx_ipow_i16 */
+static inline int16_t mx_ipow_i16(int16_t a, int16_t b)
+{
+	if (b < 0) return a == 1 || (a == -1 && b % 2 == 0) ? 1 : a == -1 ? -1 : 0;
+	uint32_t y = 1, x = (uint32_t)a, n = (uint32_t)b;
+	for (; n; n >>= 1, x *= x)
+		if (n & 1) y *= x;
+	return (int16_t)y;
+}
+
+/* @def mx_ipow_i32 */
+static inline int32_t mx_ipow_i32(int32_t a, int32_t b)
+{
+	if (b < 0) return a == 1 || (a == -1 && b % 2 == 0) ? 1 : a == -1 ? -1 : 0;
+	uint32_t y = 1, x = (uint32_t)a, n = (uint32_t)b;
+	for (; n; n >>= 1, x *= x)
+		if (n & 1) y *= x;
+	return (int32_t)y;
+}
+
+/* @def mx_ipow_i64 */
+static inline int64_t mx_ipow_i64(int64_t a, int64_t b)
+{
+	if (b < 0) return a == 1 || (a == -1 && b % 2 == 0) ? 1 : a == -1 ? -1 : 0;
+	uint64_t y = 1, x = (uint64_t)a, n = (uint64_t)b;
+	for (; n; n >>= 1, x *= x)
+		if (n & 1) y *= x;
+	return (int64_t)y;
+}
+
+/* @def mx_shl_u8 */
+static inline uint8_t mx_shl_u8(uint8_t a, uint8_t b)
+{
+	return (uint8_t)((uint32_t)a << (b & 7));
+}
+
+/* @def mx_shl_u16 */
+static inline uint16_t mx_shl_u16(uint16_t a, uint16_t b)
+{
+	return (uint16_t)((uint32_t)a << (b & 15));
+}
+
+/* @def mx_shl_u32 */
+static inline uint32_t mx_shl_u32(uint32_t a, uint32_t b)
+{
+	return a << (b & 31);
+}
+
+/* @def mx_shl_u64 */
+static inline uint64_t mx_shl_u64(uint64_t a, uint64_t b)
+{
+	return a << (b & 63);
+}
+
+/* @def mx_shl_i8 */
+static inline int8_t mx_shl_i8(int8_t a, int8_t b)
+{
+	return (int8_t)((uint32_t)a << (b & 7));
+}
+
+/* @def mx_shl_i16 */
+static inline int16_t mx_shl_i16(int16_t a, int16_t b)
+{
+	return (int16_t)((uint32_t)a << (b & 15));
+}
+
+/* @def mx_shl_i32 */
+static inline int32_t mx_shl_i32(int32_t a, int32_t b)
+{
+	return (int32_t)((uint32_t)a << (b & 31));
+}
+
+/* @def mx_shl_i64 */
+static inline int64_t mx_shl_i64(int64_t a, int64_t b)
+{
+	return (int64_t)((uint64_t)a << (b & 63));
+}
+
+/* @def mx_shr_u8 */
+static inline uint8_t mx_shr_u8(uint8_t a, uint8_t b)
+{
+	return (uint8_t)(a >> (b & 7));
+}
+
+/* @def mx_shr_u16 */
+static inline uint16_t mx_shr_u16(uint16_t a, uint16_t b)
+{
+	return (uint16_t)(a >> (b & 15));
+}
+
+/* @def mx_shr_u32 */
+static inline uint32_t mx_shr_u32(uint32_t a, uint32_t b)
+{
+	return a >> (b & 31);
+}
+
+/* @def mx_shr_u64 */
+static inline uint64_t mx_shr_u64(uint64_t a, uint64_t b)
+{
+	return a >> (b & 63);
+}
+
+/* @def mx_shr_i8 */
+static inline int8_t mx_shr_i8(int8_t a, int8_t b) /* arithmetic, also where C leaves that open */
+{
+	return (int8_t)(a < 0 ? ~(~a >> (b & 7)) : a >> (b & 7));
+}
+
+/* @def mx_shr_i16 */
+static inline int16_t mx_shr_i16(int16_t a, int16_t b) /* arithmetic, also where C leaves that open */
+{
+	return (int16_t)(a < 0 ? ~(~a >> (b & 15)) : a >> (b & 15));
+}
+
+/* @def mx_shr_i32 */
+static inline int32_t mx_shr_i32(int32_t a, int32_t b) /* arithmetic, also where C leaves that open */
+{
+	return (int32_t)(a < 0 ? ~(~a >> (b & 31)) : a >> (b & 31));
+}
+
+/* @def mx_shr_i64 */
+static inline int64_t mx_shr_i64(int64_t a, int64_t b) /* arithmetic, also where C leaves that open */
+{
+	return (int64_t)(a < 0 ? ~(~a >> (b & 63)) : a >> (b & 63));
+}
+
+/* @def mx_popcount_u64 */
+static inline uint64_t mx_popcount_u64(uint64_t a)
+{
+	a -= a >> 1 & 0x5555555555555555u;
+	a = (a & 0x3333333333333333u) + (a >> 2 & 0x3333333333333333u);
+	return ((a + (a >> 4)) & 0x0f0f0f0f0f0f0f0fu) * 0x0101010101010101u >> 56;
+}
+
+/* @def mx_popcount_u8 needs mx_popcount_u64 */
+static inline uint8_t mx_popcount_u8(uint8_t a)
+{
+	return (uint8_t)mx_popcount_u64(a);
+}
+
+/* @def mx_popcount_u16 needs mx_popcount_u64 */
+static inline uint16_t mx_popcount_u16(uint16_t a)
+{
+	return (uint16_t)mx_popcount_u64(a);
+}
+
+/* @def mx_popcount_u32 needs mx_popcount_u64 */
+static inline uint32_t mx_popcount_u32(uint32_t a)
+{
+	return (uint32_t)mx_popcount_u64(a);
+}
+
+/* @def mx_popcount_i8 needs mx_popcount_u64 */
+static inline int8_t mx_popcount_i8(int8_t a)
+{
+	return (int8_t)mx_popcount_u64((uint8_t)a);
+}
+
+/* @def mx_popcount_i16 needs mx_popcount_u64 */
+static inline int16_t mx_popcount_i16(int16_t a)
+{
+	return (int16_t)mx_popcount_u64((uint16_t)a);
+}
+
+/* @def mx_popcount_i32 needs mx_popcount_u64 */
+static inline int32_t mx_popcount_i32(int32_t a)
+{
+	return (int32_t)mx_popcount_u64((uint32_t)a);
+}
+
+/* @def mx_popcount_i64 needs mx_popcount_u64 */
+static inline int64_t mx_popcount_i64(int64_t a)
+{
+	return (int64_t)mx_popcount_u64((uint64_t)a);
+}
+
+/* @def mx_abs_u8 */
+static inline uint8_t mx_abs_u8(uint8_t a)
+{
+	return a;
+}
+
+/* @def mx_abs_u16 */
+static inline uint16_t mx_abs_u16(uint16_t a)
+{
+	return a;
+}
+
+/* @def mx_abs_u32 */
+static inline uint32_t mx_abs_u32(uint32_t a)
+{
+	return a;
+}
+
+/* @def mx_abs_u64 */
+static inline uint64_t mx_abs_u64(uint64_t a)
+{
+	return a;
+}
+
+/* @def mx_abs_i8 */
+static inline int8_t mx_abs_i8(int8_t a) /* of the least value: itself */
+{
+	return a < 0 ? (int8_t)(0 - (uint32_t)a) : a;
+}
+
+/* @def mx_abs_i16 */
+static inline int16_t mx_abs_i16(int16_t a) /* of the least value: itself */
+{
+	return a < 0 ? (int16_t)(0 - (uint32_t)a) : a;
+}
+
+/* @def mx_abs_i32 */
+static inline int32_t mx_abs_i32(int32_t a) /* of the least value: itself */
+{
+	return a < 0 ? (int32_t)(0 - (uint32_t)a) : a;
+}
+
+/* @def mx_abs_i64 */
+static inline int64_t mx_abs_i64(int64_t a) /* of the least value: itself */
+{
+	return a < 0 ? (int64_t)(0 - (uint64_t)a) : a;
+}
+
+/* @def mx_sign_u8 */
+static inline uint8_t mx_sign_u8(uint8_t a)
+{
+	return a > 0;
+}
+
+/* @def mx_sign_u16 */
+static inline uint16_t mx_sign_u16(uint16_t a)
+{
+	return a > 0;
+}
+
+/* @def mx_sign_u32 */
+static inline uint32_t mx_sign_u32(uint32_t a)
+{
+	return a > 0;
+}
+
+/* @def mx_sign_u64 */
+static inline uint64_t mx_sign_u64(uint64_t a)
+{
+	return a > 0;
+}
+
+/* @def mx_sign_i8 */
+static inline int8_t mx_sign_i8(int8_t a)
+{
+	return (int8_t)((a > 0) - (a < 0));
+}
+
+/* @def mx_sign_i16 */
+static inline int16_t mx_sign_i16(int16_t a)
+{
+	return (int16_t)((a > 0) - (a < 0));
+}
+
+/* @def mx_sign_i32 */
+static inline int32_t mx_sign_i32(int32_t a)
+{
+	return (int32_t)((a > 0) - (a < 0));
+}
+
+/* @def mx_sign_i64 */
+static inline int64_t mx_sign_i64(int64_t a)
+{
+	return (int64_t)((a > 0) - (a < 0));
+}
+
+/* @def mx_floordiv */
+static inline ptrdiff_t mx_floordiv(ptrdiff_t a, ptrdiff_t b) /* of dimensions; b > 0 */
+{
+	return a / b - (a % b < 0);
+}
+
+/* ---- floats ---- */
+
+/* @def mx_max_f32 */
+static inline float mx_max_f32(float a, float b) /* nan wins; of equals b */
+{
+	return a > b || a != a ? a : b;
+}
+
+/* @def mx_min_f32 */
+static inline float mx_min_f32(float a, float b)
+{
+	return a < b || a != a ? a : b;
+}
+
+/* @def mx_rem_f32 */
+static inline float mx_rem_f32(float a, float b)
+{
+	float r = fmodf(a, b);
+	return r != 0 && (r < 0) != (b < 0) ? r + b : r;
+}
+
+/* @def mx_rint_f32 */
+static inline float mx_rint_f32(float a) /* half to even, the default rounding mode */
+{
+	return rintf(a);
+}
+
+/* @def mx_sigmoid_f32 */
+static inline float mx_sigmoid_f32(float a) /* the exponential never overflows */
+{
+	float e = expf(-fabsf(a));
+	return (a < 0 ? e : 1) / (1 + e);
+}
+
+/* @def mx_logaddexp_f32 */
+static inline float mx_logaddexp_f32(float a, float b)
+{
+	if (a == b) return a + 0.693147181f; /* infinities too */
+	float d = a - b;
+	return d > 0 ? a + log1pf(expf(-d)) : b + log1pf(expf(d));
+}
+
+/* @def mx_max_f64 */
+static inline double mx_max_f64(double a, double b) /* nan wins; of equals b */
+{
+	return a > b || a != a ? a : b;
+}
+
+/* @def mx_min_f64 */
+static inline double mx_min_f64(double a, double b)
+{
+	return a < b || a != a ? a : b;
+}
+
+/* @def mx_rem_f64 */
+static inline double mx_rem_f64(double a, double b)
+{
+	double r = fmod(a, b);
+	return r != 0 && (r < 0) != (b < 0) ? r + b : r;
+}
+
+/* @def mx_rint_f64 */
+static inline double mx_rint_f64(double a) /* half to even, the default rounding mode */
+{
+	return rint(a);
+}
+
+/* @def mx_sigmoid_f64 */
+static inline double mx_sigmoid_f64(double a) /* the exponential never overflows */
+{
+	double e = exp(-fabs(a));
+	return (a < 0 ? e : 1) / (1 + e);
+}
+
+/* @def mx_logaddexp_f64 */
+static inline double mx_logaddexp_f64(double a, double b)
+{
+	if (a == b) return a + 0.69314718055994531; /* infinities too */
+	double d = a - b;
+	return d > 0 ? a + log1p(exp(-d)) : b + log1p(exp(d));
+}
+
+/* @def mx_erfinv_f64 */
+/* M. J. Wichura, algorithm AS 241 (PPND16), Applied Statistics 37 (1988): the normal quantile z(p) to 1 part in 1e16, here as
+ * erfinv(x) = z((1 + x) / 2) / sqrt(2). 1 - |x| is exact where it is used, so nothing is lost near +-1. */
+static inline double mx_erfinv_f64(double x)
+{
+	double r, num, den;
+	if (fabs(x) <= 0.85) {
+		r = 0.180625 - 0.25 * x * x;
+		num = ((((((2509.0809287301226727 * r + 33430.575583588128105) * r + 67265.770927008700853) * r + 45921.953931549871457) * r +
+		         13731.693765509461125) *
+		            r +
+		        1971.5909503065514427) *
+		           r +
+		       133.14166789178437745) *
+		          r +
+		      3.387132872796366608;
+		den = ((((((5226.495278852854561 * r + 28729.085735721942674) * r + 39307.89580009271061) * r + 21213.794301586595867) * r +
+		         5394.1960214247511077) *
+		            r +
+		        687.1870074920579083) *
+		           r +
+		       42.313330701600911252) *
+		          r +
+		      1;
+		return 0.70710678118654752 * (0.5 * x * num / den);
+	}
+	if (!(fabs(x) < 1)) return fabs(x) == 1 ? x * INFINITY : NAN;
+	r = sqrt(-log(0.5 * (1 - fabs(x))));
+	if (r <= 5) {
+		r -= 1.6;
+		num =
+		    ((((((7.7454501427834140764e-4 * r + 0.0227238449892691845833) * r + 0.24178072517745061177) * r + 1.27045825245236838258) * r +
+		       3.64784832476320460504) *
+		          r +
+		      5.7694972214606914055) *
+		         r +
+		     4.6303378461565452959) *
+		        r +
+		    1.42343711074968357734;
+		den = ((((((1.05075007164441684324e-9 * r + 5.475938084995344946e-4) * r + 0.0151986665636164571966) * r + 0.14810397642748007459) *
+		             r +
+		         0.68976733498510000455) *
+		            r +
+		        1.6763848301838038494) *
+		           r +
+		       2.05319162663775882187) *
+		          r +
+		      1;
+	} else {
+		r -= 5;
+		num = ((((((2.01033439929228813265e-7 * r + 2.71155556874348757815e-5) * r + 0.0012426609473880784386) * r +
+		          0.026532189526576123093) *
+		             r +
+		         0.29656057182850489123) *
+		            r +
+		        1.7848265399172913358) *
+		           r +
+		       5.4637849111641143699) *
+		          r +
+		      6.6579046435011037772;
+		den = ((((((2.04426310338993978564e-15 * r + 1.4215117583164458887e-7) * r + 1.8463183175100546818e-5) * r +
+		          7.868691311456132591e-4) *
+		             r +
+		         0.0148753612908506148525) *
+		            r +
+		        0.1369298809227358053) *
+		           r +
+		       0.59983220655588793769) *
+		          r +
+		      1;
+	}
+	return copysign(0.70710678118654752 * num / den, x);
+}
+
+/* @def mx_erfinv_f32 needs mx_erfinv_f64 */
+static inline float mx_erfinv_f32(float x) /* through double: the tails amplify rounding of the logarithm */
+{
+	return (float)mx_erfinv_f64(x);
+}
+
+/* ---- conversions. Float to integer truncates and saturates, nan gives 0; integer to integer is a C cast; to bool is x != 0 ---- */
+
+/* @def mx_u8_from_f32 */
+static inline uint8_t mx_u8_from_f32(float x)
+{
+	if (!(x > 0)) return 0;
+	return x >= 256.0f ? UINT8_MAX : (uint8_t)x;
+}
+
+/* @def mx_u16_from_f32 */
+static inline uint16_t mx_u16_from_f32(float x)
+{
+	if (!(x > 0)) return 0;
+	return x >= 65536.0f ? UINT16_MAX : (uint16_t)x;
+}
+
+/* @def mx_u32_from_f32 */
+static inline uint32_t mx_u32_from_f32(float x)
+{
+	if (!(x > 0)) return 0;
+	return x >= 4294967296.0f ? UINT32_MAX : (uint32_t)x;
+}
+
+/* @def mx_u64_from_f32 */
+static inline uint64_t mx_u64_from_f32(float x)
+{
+	if (!(x > 0)) return 0;
+	return x >= 18446744073709551616.0f ? UINT64_MAX : (uint64_t)x;
+}
+
+/* @def mx_i8_from_f32 */
+static inline int8_t mx_i8_from_f32(float x)
+{
+	if (x != x) return 0;
+	if (x >= 128.0f) return INT8_MAX;
+	return x < -128.0f ? INT8_MIN : (int8_t)x;
+}
+
+/* @def mx_i16_from_f32 */
+static inline int16_t mx_i16_from_f32(float x)
+{
+	if (x != x) return 0;
+	if (x >= 32768.0f) return INT16_MAX;
+	return x < -32768.0f ? INT16_MIN : (int16_t)x;
+}
+
+/* @def mx_i32_from_f32 */
+static inline int32_t mx_i32_from_f32(float x)
+{
+	if (x != x) return 0;
+	if (x >= 2147483648.0f) return INT32_MAX;
+	return x < -2147483648.0f ? INT32_MIN : (int32_t)x;
+}
+
+/* @def mx_i64_from_f32 */
+static inline int64_t mx_i64_from_f32(float x)
+{
+	if (x != x) return 0;
+	if (x >= 9223372036854775808.0f) return INT64_MAX;
+	return x < -9223372036854775808.0f ? INT64_MIN : (int64_t)x;
+}
+
+/* @def mx_u8_from_f64 */
+static inline uint8_t mx_u8_from_f64(double x)
+{
+	if (!(x > 0)) return 0;
+	return x >= 256.0 ? UINT8_MAX : (uint8_t)x;
+}
+
+/* @def mx_u16_from_f64 */
+static inline uint16_t mx_u16_from_f64(double x)
+{
+	if (!(x > 0)) return 0;
+	return x >= 65536.0 ? UINT16_MAX : (uint16_t)x;
+}
+
+/* @def mx_u32_from_f64 */
+static inline uint32_t mx_u32_from_f64(double x)
+{
+	if (!(x > 0)) return 0;
+	return x >= 4294967296.0 ? UINT32_MAX : (uint32_t)x;
+}
+
+/* @def mx_u64_from_f64 */
+static inline uint64_t mx_u64_from_f64(double x)
+{
+	if (!(x > 0)) return 0;
+	return x >= 18446744073709551616.0 ? UINT64_MAX : (uint64_t)x;
+}
+
+/* @def mx_i8_from_f64 */
+static inline int8_t mx_i8_from_f64(double x)
+{
+	if (x != x) return 0;
+	if (x >= 128.0) return INT8_MAX;
+	return x < -128.0 ? INT8_MIN : (int8_t)x;
+}
+
+/* @def mx_i16_from_f64 */
+static inline int16_t mx_i16_from_f64(double x)
+{
+	if (x != x) return 0;
+	if (x >= 32768.0) return INT16_MAX;
+	return x < -32768.0 ? INT16_MIN : (int16_t)x;
+}
+
+/* @def mx_i32_from_f64 */
+static inline int32_t mx_i32_from_f64(double x)
+{
+	if (x != x) return 0;
+	if (x >= 2147483648.0) return INT32_MAX;
+	return x < -2147483648.0 ? INT32_MIN : (int32_t)x;
+}
+
+/* @def mx_i64_from_f64 */
+static inline int64_t mx_i64_from_f64(double x)
+{
+	if (x != x) return 0;
+	if (x >= 9223372036854775808.0) return INT64_MAX;
+	return x < -9223372036854775808.0 ? INT64_MIN : (int64_t)x;
+}
+
+/* @def mx_f32_from_bf16 */
+static inline float mx_f32_from_bf16(uint16_t h)
+{
+	uint32_t u = (uint32_t)h << 16;
+	float f;
+	memcpy(&f, &u, sizeof f);
+	return f;
+}
+
+/* @def mx_bf16_from_f32 */
+static inline uint16_t mx_bf16_from_f32(float f) /* nearest even; a nan stays one and keeps its sign */
+{
+	uint32_t u;
+	memcpy(&u, &f, sizeof u);
+	if (f != f) return (uint16_t)(u >> 16 | 0x40);
+	return (uint16_t)((u + 0x7fff + (u >> 16 & 1)) >> 16);
+}
+
+/* @def mx_f32_from_f16 */
+static inline float mx_f32_from_f16(uint16_t h)
+{
+	uint32_t sign = (uint32_t)(h & 0x8000) << 16, exp = h >> 10 & 31, u = sign | (uint32_t)(h & 0x7fff) << 13;
+	float f;
+	if (exp == 0) { /* zero or subnormal: 2^-24 units, exact */
+		f = (float)(h & 0x3ff) * 5.9604644775390625e-8f;
+		return sign ? -f : f;
+	}
+	u += exp == 31 ? 0x70000000u : 0x38000000u;
+	memcpy(&f, &u, sizeof f);
+	return f;
+}
+
+/* @def mx_f16_from_f32 */
+static inline uint16_t mx_f16_from_f32(float f) /* nearest even, overflow to infinity; a nan stays one and keeps its sign */
+{
+	uint32_t u, sign, man;
+	memcpy(&u, &f, sizeof u);
+	sign = u >> 16 & 0x8000;
+	u &= 0x7fffffff;
+	if (u > 0x7f800000) return (uint16_t)(sign | 0x7e00);
+	if (u >= 0x477ff000) return (uint16_t)(sign | 0x7c00);
+	if (u >= 0x38800000) return (uint16_t)(sign | (u - 0x38000000 + 0xfff + (u >> 13 & 1)) >> 13);
+	if (u < 0x33000000) return (uint16_t)sign;
+	man = (u & 0x7fffff) | 0x800000; /* subnormal result: units of 2^-24 */
+	u = 126 - (u >> 23);
+	return (uint16_t)(sign | (man + (((uint32_t)1 << (u - 1)) - 1) + (man >> u & 1)) >> u);
+}
+
+/* @def mx_f32_odd_from_f64 */
+/* Rounds to odd: a following rounding to f16 or bf16 is then the only one (Boldo, Melquiond: "When double rounding is odd", 2005). */
+static inline float mx_f32_odd_from_f64(double x)
+{
+	float f = (float)x;
+	uint32_t u;
+	if ((double)f == x || x != x) return f;
+	memcpy(&u, &f, sizeof u);
+	if (fabs((double)f) > fabs(x)) u--; /* towards zero; from infinity to the largest finite */
+	u |= 1;
+	memcpy(&f, &u, sizeof f);
+	return f;
+}
+
+/* @def mx_f16_from_f64 needs mx_f16_from_f32 mx_f32_odd_from_f64 */
+static inline uint16_t mx_f16_from_f64(double x)
+{
+	return mx_f16_from_f32(mx_f32_odd_from_f64(x));
+}
+
+/* @def mx_bf16_from_f64 needs mx_bf16_from_f32 mx_f32_odd_from_f64 */
+static inline uint16_t mx_bf16_from_f64(double x)
+{
+	return mx_bf16_from_f32(mx_f32_odd_from_f64(x));
+}
+
+/* ---- c64. Functions beyond the four operations compute in double and round once: no overflow inside, a few f32 ulp at most ---- */
+
+/* @def mx_c64 */
+typedef struct mx_c64 {
+	float re, im;
+} mx_c64;
+
+/* @def mx_c128 */
+typedef struct mx_c128 { /* what c64 functions compute in */
+	double re, im;
+} mx_c128;
+
+/* @def mx_c64_make needs mx_c64 */
+static inline mx_c64 mx_c64_make(float re, float im)
+{
+	mx_c64 z;
+	z.re = re;
+	z.im = im;
+	return z;
+}
+
+/* @def mx_c128_make needs mx_c128 */
+static inline mx_c128 mx_c128_make(double re, double im)
+{
+	mx_c128 z;
+	z.re = re;
+	z.im = im;
+	return z;
+}
+
+/* @def mx_c64_round_c128 needs mx_c64 mx_c64_make mx_c128 */
+static inline mx_c64 mx_c64_round_c128(mx_c128 z)
+{
+	return mx_c64_make((float)z.re, (float)z.im);
+}
+
+/* @def mx_c128_of needs mx_c64 mx_c128 mx_c128_make */
+static inline mx_c128 mx_c128_of(mx_c64 z)
+{
+	return mx_c128_make(z.re, z.im);
+}
+
+/* @def mx_c64_add needs mx_c64 mx_c64_make */
+static inline mx_c64 mx_c64_add(mx_c64 a, mx_c64 b)
+{
+	return mx_c64_make(a.re + b.re, a.im + b.im);
+}
+
+/* @def mx_c64_sub needs mx_c64 mx_c64_make */
+static inline mx_c64 mx_c64_sub(mx_c64 a, mx_c64 b)
+{
+	return mx_c64_make(a.re - b.re, a.im - b.im);
+}
+
+/* @def mx_c64_mul needs mx_c64 mx_c64_make */
+static inline mx_c64 mx_c64_mul(mx_c64 a, mx_c64 b)
+{
+	return mx_c64_make(a.re * b.re - a.im * b.im, a.re * b.im + a.im * b.re);
+}
+
+/* @def mx_c64_div needs mx_c64 mx_c64_make */
+static inline mx_c64 mx_c64_div(mx_c64 a, mx_c64 b)
+{
+	double c = b.re, d = b.im, n = c * c + d * d;
+	if (n == 0) return mx_c64_make(a.re / b.re, a.im / b.re);
+	return mx_c64_make((float)((a.re * c + a.im * d) / n), (float)((a.im * c - a.re * d) / n));
+}
+
+/* @def mx_c64_neg needs mx_c64 mx_c64_make */
+static inline mx_c64 mx_c64_neg(mx_c64 a)
+{
+	return mx_c64_make(-a.re, -a.im);
+}
+
+/* @def mx_c64_conj needs mx_c64 mx_c64_make */
+static inline mx_c64 mx_c64_conj(mx_c64 a)
+{
+	return mx_c64_make(a.re, -a.im);
+}
+
+/* @def mx_c64_eq needs mx_c64 */
+static inline bool mx_c64_eq(mx_c64 a, mx_c64 b)
+{
+	return a.re == b.re && a.im == b.im;
+}
+
+/* @def mx_c64_lt needs mx_c64 */
+static inline bool mx_c64_lt(mx_c64 a, mx_c64 b)
+{
+	return a.re < b.re || (a.re == b.re && a.im < b.im);
+}
+
+/* @def mx_c64_le needs mx_c64 */
+static inline bool mx_c64_le(mx_c64 a, mx_c64 b)
+{
+	return a.re < b.re || (a.re == b.re && a.im <= b.im);
+}
+
+/* @def mx_c64_isnan needs mx_c64 */
+static inline bool mx_c64_isnan(mx_c64 a)
+{
+	return a.re != a.re || a.im != a.im;
+}
+
+/* @def mx_c64_isinf needs mx_c64 */
+static inline bool mx_c64_isinf(mx_c64 a)
+{
+	return fabsf(a.re) == INFINITY || fabsf(a.im) == INFINITY;
+}
+
+/* @def mx_c64_max needs mx_c64 mx_c64_lt mx_c64_isnan */
+static inline mx_c64 mx_c64_max(mx_c64 a, mx_c64 b) /* in lexicographic order; nan wins */
+{
+	return mx_c64_lt(b, a) || mx_c64_isnan(a) ? a : b;
+}
+
+/* @def mx_c64_min needs mx_c64 mx_c64_lt mx_c64_isnan */
+static inline mx_c64 mx_c64_min(mx_c64 a, mx_c64 b)
+{
+	return mx_c64_lt(a, b) || mx_c64_isnan(a) ? a : b;
+}
+
+/* @def mx_c64_abs needs mx_c64 */
+static inline float mx_c64_abs(mx_c64 a)
+{
+	return hypotf(a.re, a.im);
+}
+
+/* @def mx_c64_sign needs mx_c64 mx_c64_make */
+static inline mx_c64 mx_c64_sign(mx_c64 a)
+{
+	double n = hypot(a.re, a.im);
+	return n == 0 ? a : mx_c64_make((float)(a.re / n), (float)(a.im / n));
+}
+
+/* @def mx_c64_round needs mx_c64 mx_c64_make */
+static inline mx_c64 mx_c64_round(mx_c64 a)
+{
+	return mx_c64_make(rintf(a.re), rintf(a.im));
+}
+
+/* @def mx_c128_exp needs mx_c128 mx_c128_make */
+static inline mx_c128 mx_c128_exp(mx_c128 z)
+{
+	if (z.im == 0) return mx_c128_make(exp(z.re), z.im);
+	if (z.re == -INFINITY) return mx_c128_make(0, 0);
+	double e = exp(z.re);
+	return mx_c128_make(e * cos(z.im), e * sin(z.im));
+}
+
+/* @def mx_c128_log needs mx_c128 mx_c128_make */
+static inline mx_c128 mx_c128_log(mx_c128 z)
+{
+	double x = fabs(z.re), y = fabs(z.im), r = hypot(x, y);
+	if (r > 0.5 && r < 2) r = 0.5 * log1p((x - 1) * (x + 1) + y * y); /* parts have 24 bits: the squares are exact */
+	else r = log(r);
+	return mx_c128_make(r, atan2(z.im, z.re));
+}
+
+/* @def mx_c128_log1p needs mx_c128 mx_c128_make */
+static inline mx_c128 mx_c128_log1p(mx_c128 z)
+{
+	double t = z.re * (2 + z.re) + z.im * z.im; /* |1 + z|^2 - 1 */
+	t = fabs(t) < 0.5 ? 0.5 * log1p(t) : log(hypot(1 + z.re, z.im));
+	return mx_c128_make(t, atan2(z.im, 1 + z.re));
+}
+
+/* @def mx_c128_sqrt needs mx_c128 mx_c128_make */
+static inline mx_c128 mx_c128_sqrt(mx_c128 z)
+{
+	double x = z.re, y = z.im, t;
+	if (fabs(y) == INFINITY) return mx_c128_make(INFINITY, y);
+	if (x == 0 && y == 0) return mx_c128_make(0, y);
+	t = sqrt(0.5 * (fabs(x) + hypot(x, y)));
+	if (t == INFINITY) return x > 0 ? mx_c128_make(t, y == y ? copysign(0, y) : y) : mx_c128_make(y == y ? 0 : y, copysign(t, y));
+	return x >= 0 ? mx_c128_make(t, 0.5 * y / t) : mx_c128_make(0.5 * fabs(y) / t, copysign(t, y));
+}
+
+/* @def mx_c128_sinh needs mx_c128 mx_c128_make */
+static inline mx_c128 mx_c128_sinh(mx_c128 z)
+{
+	if (z.im == 0) return mx_c128_make(sinh(z.re), z.im);
+	if (z.re == 0) return mx_c128_make(z.re, sin(z.im));
+	return mx_c128_make(sinh(z.re) * cos(z.im), cosh(z.re) * sin(z.im));
+}
+
+/* @def mx_c128_cosh needs mx_c128 mx_c128_make */
+static inline mx_c128 mx_c128_cosh(mx_c128 z)
+{
+	if (z.im == 0) return mx_c128_make(cosh(z.re), z.re < 0 ? -z.im : z.im);
+	if (z.re == 0) return mx_c128_make(cos(z.im), z.im < 0 ? -z.re : z.re);
+	return mx_c128_make(cosh(z.re) * cos(z.im), sinh(z.re) * sin(z.im));
+}
+
+/* @def mx_c128_tanh needs mx_c128 mx_c128_make */
+/* W. Kahan, "Branch cuts for complex elementary functions" (1987). */
+static inline mx_c128 mx_c128_tanh(mx_c128 z)
+{
+	if (fabs(z.re) > 22) {
+		double w = fabs(z.im) < INFINITY ? 4 * sin(z.im) * cos(z.im) * exp(-2 * fabs(z.re)) : 0;
+		return mx_c128_make(copysign(1, z.re), w);
+	}
+	double t = tan(z.im), beta = 1 + t * t, s = sinh(z.re), rho = sqrt(1 + s * s), n = 1 + beta * s * s;
+	return mx_c128_make(beta * rho * s / n, t / n);
+}
+
+/* @def mx_c128_asinh needs mx_c128 mx_c128_make mx_c128_sqrt */
+/* W. Kahan, as above: asinh(z) = i asin(-iz), with asin's real part as an angle and its imaginary part as an asinh, so that
+ * neither cancels. */
+static inline mx_c128 mx_c128_asinh(mx_c128 z)
+{
+	mx_c128 p = mx_c128_sqrt(mx_c128_make(1 - z.im, z.re)), q = mx_c128_sqrt(mx_c128_make(1 + z.im, -z.re));
+	return mx_c128_make(asinh(q.re * p.im - q.im * p.re), atan2(z.im, p.re * q.re - p.im * q.im));
+}
+
+/* @def mx_c128_acos needs mx_c128 mx_c128_make mx_c128_sqrt */
+static inline mx_c128 mx_c128_acos(mx_c128 z)
+{
+	mx_c128 p = mx_c128_sqrt(mx_c128_make(1 - z.re, -z.im)), q = mx_c128_sqrt(mx_c128_make(1 + z.re, z.im));
+	return mx_c128_make(2 * atan2(p.re, q.re), asinh(q.re * p.im - q.im * p.re));
+}
+
+/* @def mx_c128_acosh needs mx_c128 mx_c128_make mx_c128_sqrt */
+static inline mx_c128 mx_c128_acosh(mx_c128 z)
+{
+	mx_c128 p = mx_c128_sqrt(mx_c128_make(z.re - 1, z.im)), q = mx_c128_sqrt(mx_c128_make(z.re + 1, z.im));
+	return mx_c128_make(asinh(p.re * q.re + p.im * q.im), 2 * atan2(p.im, q.re));
+}
+
+/* @def mx_c128_atanh needs mx_c128 mx_c128_make */
+static inline mx_c128 mx_c128_atanh(mx_c128 z)
+{
+	double x = z.re, y = z.im, d = (1 - x) * (1 - x) + y * y;
+	if (fabs(x) == INFINITY || fabs(y) == INFINITY) return mx_c128_make(copysign(0, x), copysign(1.5707963267948966, y));
+	return mx_c128_make(0.25 * log1p(4 * x / d), 0.5 * atan2(2 * y, (1 - x) * (1 + x) - y * y));
+}
+
+/* @def mx_c64_exp needs mx_c64 mx_c64_round_c128 mx_c128_of mx_c128_exp */
+static inline mx_c64 mx_c64_exp(mx_c64 a)
+{
+	return mx_c64_round_c128(mx_c128_exp(mx_c128_of(a)));
+}
+
+/* @def mx_c64_log needs mx_c64 mx_c64_round_c128 mx_c128_of mx_c128_log */
+static inline mx_c64 mx_c64_log(mx_c64 a)
+{
+	return mx_c64_round_c128(mx_c128_log(mx_c128_of(a)));
+}
+
+/* @def mx_c64_log1p needs mx_c64 mx_c64_round_c128 mx_c128_of mx_c128_log1p */
+static inline mx_c64 mx_c64_log1p(mx_c64 a)
+{
+	return mx_c64_round_c128(mx_c128_log1p(mx_c128_of(a)));
+}
+
+/* @def mx_c64_sqrt needs mx_c64 mx_c64_round_c128 mx_c128_of mx_c128_sqrt */
+static inline mx_c64 mx_c64_sqrt(mx_c64 a)
+{
+	return mx_c64_round_c128(mx_c128_sqrt(mx_c128_of(a)));
+}
+
+/* @def mx_c64_sinh needs mx_c64 mx_c64_round_c128 mx_c128_of mx_c128_sinh */
+static inline mx_c64 mx_c64_sinh(mx_c64 a)
+{
+	return mx_c64_round_c128(mx_c128_sinh(mx_c128_of(a)));
+}
+
+/* @def mx_c64_cosh needs mx_c64 mx_c64_round_c128 mx_c128_of mx_c128_cosh */
+static inline mx_c64 mx_c64_cosh(mx_c64 a)
+{
+	return mx_c64_round_c128(mx_c128_cosh(mx_c128_of(a)));
+}
+
+/* @def mx_c64_tanh needs mx_c64 mx_c64_round_c128 mx_c128_of mx_c128_tanh */
+static inline mx_c64 mx_c64_tanh(mx_c64 a)
+{
+	return mx_c64_round_c128(mx_c128_tanh(mx_c128_of(a)));
+}
+
+/* @def mx_c64_asinh needs mx_c64 mx_c64_round_c128 mx_c128_of mx_c128_asinh */
+static inline mx_c64 mx_c64_asinh(mx_c64 a)
+{
+	return mx_c64_round_c128(mx_c128_asinh(mx_c128_of(a)));
+}
+
+/* @def mx_c64_acosh needs mx_c64 mx_c64_round_c128 mx_c128_of mx_c128_acosh */
+static inline mx_c64 mx_c64_acosh(mx_c64 a)
+{
+	return mx_c64_round_c128(mx_c128_acosh(mx_c128_of(a)));
+}
+
+/* @def mx_c64_atanh needs mx_c64 mx_c64_round_c128 mx_c128_of mx_c128_atanh */
+static inline mx_c64 mx_c64_atanh(mx_c64 a)
+{
+	return mx_c64_round_c128(mx_c128_atanh(mx_c128_of(a)));
+}
+
+/* @def mx_c64_acos needs mx_c64 mx_c64_round_c128 mx_c128_of mx_c128_acos */
+static inline mx_c64 mx_c64_acos(mx_c64 a)
+{
+	return mx_c64_round_c128(mx_c128_acos(mx_c128_of(a)));
+}
+
+/* @def mx_c64_rsqrt needs mx_c64 mx_c64_make mx_c128_of mx_c128_sqrt */
+static inline mx_c64 mx_c64_rsqrt(mx_c64 a)
+{
+	mx_c128 s = mx_c128_sqrt(mx_c128_of(a));
+	double n = s.re * s.re + s.im * s.im;
+	if (n == 0) return mx_c64_make(INFINITY, NAN);
+	return mx_c64_make((float)(s.re / n), (float)(-s.im / n));
+}
+
+/* @def mx_c64_exp2 needs mx_c64 mx_c64_round_c128 mx_c128_make mx_c128_exp */
+static inline mx_c64 mx_c64_exp2(mx_c64 a)
+{
+	return mx_c64_round_c128(mx_c128_exp(mx_c128_make(0.69314718055994531 * a.re, 0.69314718055994531 * a.im)));
+}
+
+/* @def mx_c64_log2 needs mx_c64 mx_c64_make mx_c128_of mx_c128_log */
+static inline mx_c64 mx_c64_log2(mx_c64 a)
+{
+	mx_c128 z = mx_c128_log(mx_c128_of(a));
+	return mx_c64_make((float)(1.4426950408889634 * z.re), (float)(1.4426950408889634 * z.im));
+}
+
+/* @def mx_c64_log10 needs mx_c64 mx_c64_make mx_c128_of mx_c128_log */
+static inline mx_c64 mx_c64_log10(mx_c64 a)
+{
+	mx_c128 z = mx_c128_log(mx_c128_of(a));
+	return mx_c64_make((float)(0.43429448190325183 * z.re), (float)(0.43429448190325183 * z.im));
+}
+
+/* @def mx_c64_sin needs mx_c64 mx_c64_make mx_c128_make mx_c128_sinh */
+static inline mx_c64 mx_c64_sin(mx_c64 a) /* -i sinh(ia) */
+{
+	mx_c128 z = mx_c128_sinh(mx_c128_make(-(double)a.im, a.re));
+	return mx_c64_make((float)z.im, (float)-z.re);
+}
+
+/* @def mx_c64_cos needs mx_c64 mx_c64_round_c128 mx_c128_make mx_c128_cosh */
+static inline mx_c64 mx_c64_cos(mx_c64 a) /* cosh(ia) */
+{
+	return mx_c64_round_c128(mx_c128_cosh(mx_c128_make(-(double)a.im, a.re)));
+}
+
+/* @def mx_c64_tan needs mx_c64 mx_c64_make mx_c128_make mx_c128_tanh */
+static inline mx_c64 mx_c64_tan(mx_c64 a) /* -i tanh(ia) */
+{
+	mx_c128 z = mx_c128_tanh(mx_c128_make(-(double)a.im, a.re));
+	return mx_c64_make((float)z.im, (float)-z.re);
+}
+
+/* @def mx_c64_asin needs mx_c64 mx_c64_make mx_c128_make mx_c128_asinh */
+static inline mx_c64 mx_c64_asin(mx_c64 a) /* -i asinh(ia) */
+{
+	mx_c128 z = mx_c128_asinh(mx_c128_make(-(double)a.im, a.re));
+	return mx_c64_make((float)z.im, (float)-z.re);
+}
+
+/* @def mx_c64_atan needs mx_c64 mx_c64_make mx_c128_make mx_c128_atanh */
+static inline mx_c64 mx_c64_atan(mx_c64 a) /* -i atanh(ia) */
+{
+	mx_c128 z = mx_c128_atanh(mx_c128_make(-(double)a.im, a.re));
+	return mx_c64_make((float)z.im, (float)-z.re);
+}
+
+/* @def mx_c64_pow needs mx_c64 mx_c64_make mx_c64_round_c128 mx_c128_of mx_c128_make mx_c128_exp mx_c128_log */
+static inline mx_c64 mx_c64_pow(mx_c64 a, mx_c64 b) /* 0^0 = 1 */
+{
+	if (b.re == 0 && b.im == 0) return mx_c64_make(1, 0);
+	if (a.re == 0 && a.im == 0) return b.re > 0 ? mx_c64_make(0, 0) : mx_c64_make(NAN, NAN);
+	mx_c128 l = mx_c128_log(mx_c128_of(a));
+	return mx_c64_round_c128(mx_c128_exp(mx_c128_make(l.re * b.re - l.im * b.im, l.re * b.im + l.im * b.re)));
+}
+
+/* @def mx_c64_logaddexp needs mx_c64 mx_c64_make mx_c64_round_c128 mx_c64_isnan mx_c64_lt mx_c128_make mx_c128_exp mx_c128_log1p */
+static inline mx_c64 mx_c64_logaddexp(mx_c64 a, mx_c64 b)
+{
+	mx_c64 m = mx_c64_lt(a, b) ? b : a, s = mx_c64_lt(a, b) ? a : b;
+	if (mx_c64_isnan(a) || mx_c64_isnan(b)) return mx_c64_make(NAN, NAN);
+	if (s.re == -INFINITY || m.re == INFINITY) return m;
+	mx_c128 e = mx_c128_log1p(mx_c128_exp(mx_c128_make((double)s.re - m.re, (double)s.im - m.im)));
+	return mx_c64_round_c128(mx_c128_make(m.re + e.re, m.im + e.im));
+}
+
+/* ---- random bits ---- */
+
+/* @def mx_threefry2x32 */
+/* Threefry-2x32, 20 rounds: J. Salmon et al., "Parallel random numbers: as easy as 1, 2, 3" (2011). The two counters are replaced by
+ * two words of random bits. */
+static inline void mx_threefry2x32(uint32_t k0, uint32_t k1, uint32_t *c0, uint32_t *c1)
+{
+	static const unsigned char rotation[8] = {13, 15, 26, 6, 17, 29, 16, 24};
+	uint32_t key[3], x = *c0 + k0, y = *c1 + k1;
+	key[0] = k0;
+	key[1] = k1;
+	key[2] = k0 ^ k1 ^ 0x1bd11bda;
+	for (unsigned g = 0; g < 5; g++) {
+		for (unsigned r = 0; r < 4; r++) {
+			unsigned s = rotation[g % 2 * 4 + r];
+			x += y;
+			y = (y << s | y >> (32 - s)) ^ x;
+		}
+		x += key[(g + 1) % 3];
+		y += key[(g + 2) % 3] + g + 1;
+	}
+	*c0 = x;
+	*c1 = y;
+}
+
+/* @end */
+#endif
