@@ -75,7 +75,9 @@ typedef struct ParseState {
 		void *value;
 	} held[2];
 	int nheld;
-	bool quiet; /* the rest is an echo of something reported */
+	int resume;      /* a missing `;` was reported: 1 hand one out, 2 then the newest token once more */
+	void *cur_value; /* the newest token's semantic value */
+	bool quiet;      /* the rest is an echo of something reported */
 	bool too_deep;
 
 	StrBuf doc; /* pending doc lines */

@@ -156,7 +156,12 @@ static void suggest(ParseState *ps, Expected e, bool declaration)
 	int t = ps->cur_token;
 	const char *next = ps->text + ps->cur.end;
 	bool adjacent = ps->last.end == ps->cur.begin && ps->cur.begin > 0;
-	if (is_name(ps->last_token) && ps->last.end > ps->last.begin && !declaration && (is_name(t) || t == '|' || t == INT || t == STRING)) {
+	if (t == AS && can(e, "';'")) {
+		diag_help(ps->d, "only a file gets a name: `import \"lib.mx\" as lib;`");
+	} else if (t == LET && (declaration || can(e, "param"))) {
+		diag_help(ps->d, declaration ? "a value of the file is declared with `const`" : "a member is written without `let`");
+	} else if (is_name(ps->last_token) && ps->last.end > ps->last.begin && !declaration &&
+	           (is_name(t) || t == '|' || t == INT || t == STRING)) {
 		suggest_word(ps, text_of(ps, ps->last), false);
 	} else if (declaration && t == IDENT) {
 		suggest_word(ps, text_of(ps, ps->cur), true);
@@ -166,6 +171,10 @@ static void suggest(ParseState *ps, Expected e, bool declaration)
 		diag_help(ps->d, "write `or` for `||`");
 	} else if ((ps->last_token == '+' || ps->last_token == '-') && ps->last.begin > 0 && ps->text[ps->last.begin - 1] == ps->last_token) {
 		diag_help(ps->d, "write `x %c= 1`", ps->last_token);
+	} else if (t == '|' && can(e, "integer")) {
+		diag_help(ps->d, "among operators a lambda stands in parentheses: `(|x| …)`");
+	} else if (t == NOT && can(e, "integer")) {
+		diag_help(ps->d, "among operators `not` stands in parentheses: `(not x)`");
 	} else if (t == ':' && can(e, "'{'")) {
 		diag_help(ps->d, "a body stands in braces: `{ … }`");
 	} else if (t == DOTDOT && can(e, "']'")) {
@@ -224,7 +233,8 @@ static const char *expectations(ParseState *ps, Expected e)
 	if (statement) part[n++] = "a statement";
 	if (member) part[n++] = "a member";
 	if (operand) part[n++] = "an expression";
-	if (op) part[n++] = "an operator";
+	if (op && can(e, "..") && !can(e, "if")) part[n++] = "`..`";
+	else if (op) part[n++] = "an operator";
 	if (name) part[n++] = "a name";
 	for (int i = 0; i < e.n && n < 4; i++) {
 		const char *s = e.at[i];
@@ -244,9 +254,17 @@ static const char *expectations(ParseState *ps, Expected e)
 	return arena_strdup(ps->a, sb_text(&b));
 }
 
+/* The state between statements, members or declarations, where `;` is allowed but never missing. */
+static bool between(Expected e)
+{
+	return can(e, "let") || can(e, "export") || (can(e, "param") && can(e, "fn"));
+}
+
 /* A `(` or `[` was still open where the statement or block ended, or another bracket closed. */
 static bool report_mismatch(ParseState *ps, Expected e)
 {
+	OpenBracket *above = ps->cur_token == '{' && ps->open.n >= 2 ? &ps->open.at[ps->open.n - 2] : NULL;
+	if (above && above->c != '{') ps->mismatch = *above;
 	if (!ps->mismatch.c) return false;
 	bool paren = ps->mismatch.c == '(';
 	if (!can(e, paren ? "')'" : "']'")) return false;
@@ -263,14 +281,18 @@ static bool report_missing(ParseState *ps, Expected e)
 	int t = ps->cur_token;
 	bool breaks = ps->first_on_line || t == '}';
 	bool next_statement = t == LET || t == RETURN || t == FOR || t == WHILE || t == ASSERT || t == WITH;
+	if (between(e)) return false;
 	if (can(e, "';'") && (breaks || next_statement)) {
 		parse_error(ps, behind, "syntax.missing", "missing `;`");
+		if (t != '{') ps->resume = 1;
 		if (ps->last_token == IDENT && is_name(t)) suggest_word(ps, text_of(ps, ps->last), false);
 		return true;
 	}
-	if (ps->first_on_line && t != '}' && can(e, "')'")) return parse_error(ps, behind, "syntax.missing", "missing `)` or `,`"), true;
-	if (ps->first_on_line && t != '}' && can(e, "']'")) return parse_error(ps, behind, "syntax.missing", "missing `]` or `,`"), true;
-	return false;
+	char bracket = can(e, "')'") ? ')' : can(e, "']'") ? ']' : 0;
+	if (!bracket || !ps->first_on_line || t == '}') return false;
+	parse_error(ps, behind, "syntax.missing", "missing `%c` or `,`", bracket);
+	if (next_statement) ps->resume = 1;
+	return true;
 }
 
 static bool report_outside(ParseState *ps, Expected e)
@@ -287,7 +309,7 @@ static bool report_outside(ParseState *ps, Expected e)
 	}
 	parse_error(ps, ps->cur, "syntax.unexpected", "unexpected %s outside a declaration", describe(ps));
 	suggest(ps, e, true);
-	if (!word_hint(text_of(ps, ps->cur)))
+	if (ps->cur_token != FDIV && ps->cur_token != LET && !word_hint(text_of(ps, ps->cur)))
 		diag_note(ps->d, NO_LOC,
 		          "a declaration starts with `import`, `dim`, `const`, `fn`, `export fn`, `composite fn`, `module`, `kernel`, `extern` or "
 		          "`test`");
@@ -313,7 +335,13 @@ void parse_unexpected(ParseState *ps, const char *const *expected, int n)
 		diag_help(ps->d, "`==` compares");
 		return;
 	}
-	if (is_keyword(ps->cur_token) && can(e, "name") && !can(e, "integer")) {
+	if (can(e, "let") && (ps->cur_token == FN || ps->cur_token == CONST || ps->cur_token == IMPORT || ps->cur_token == EXPORT)) {
+		parse_error(ps, ps->cur, "syntax.unexpected", "`%s` cannot stand inside a body", text_of(ps, ps->cur));
+		if (ps->cur_token == FN) diag_help(ps->d, "a function inside a function is a lambda: `let g = |y| { … };`");
+		if (ps->cur_token == CONST) diag_help(ps->d, "write `let`: what is known while compiling is computed while compiling");
+		return;
+	}
+	if (is_keyword(ps->cur_token) && can(e, "name") && !can(e, "integer") && !can(e, "'}'")) {
 		parse_error(ps, ps->cur, "syntax.unexpected", "`%s` is a keyword and cannot be a name", text_of(ps, ps->cur));
 		return;
 	}

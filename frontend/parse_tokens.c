@@ -323,10 +323,13 @@ static bool begins_declaration(int token, int next)
 	}
 }
 
-/* How many `}` have to be handed out before a declaration that begins here. */
+/* How many `}` have to be handed out before a declaration that begins here. None where it is indented as part of the body: then it is
+ * meant to stand there, which the parser refuses. */
 static int missing_braces(const ParseState *ps, int token)
 {
-	int braces = open_braces(ps);
+	int braces = open_braces(ps), i = ps->open.n - 1;
+	while (i >= 0 && ps->open.at[i].c != '{') i--;
+	if (i >= 0 && (!ps->first_on_line || ps->indent > ps->open.at[i].indent) && !ps->unclosed.file) return 0;
 	bool in_module = braces > 0 && ps->open.at[0].is_module;
 	if (token == FN && in_module && (braces == 1 || ps->indent > ps->open.at[0].indent)) return braces - 1;
 	return braces;
@@ -399,6 +402,17 @@ static bool insert_braces(ParseState *ps, int token, Loc loc, const MXPSTYPE *v)
 
 int parse_lex(MXPSTYPE *v, Loc *loc, ParseState *ps)
 {
+	if (ps->resume == 1) {
+		ps->resume = 2;
+		*loc = (Loc){ps->file, ps->last.end, ps->last.end};
+		return ';';
+	}
+	if (ps->resume == 2) {
+		ps->resume = 0;
+		*loc = ps->cur;
+		*v = *(MXPSTYPE *)ps->cur_value;
+		return ps->cur_token;
+	}
 	for (;;) {
 		int token;
 		uint32_t line = 0;
@@ -430,6 +444,8 @@ int parse_lex(MXPSTYPE *v, Loc *loc, ParseState *ps)
 		ps->last = ps->cur, ps->last_token = ps->cur_token, ps->last_line = ps->cur_line;
 		ps->cur = *loc, ps->cur_token = token, ps->cur_line = line;
 		ps->any_token = true;
+		if (!ps->cur_value) ps->cur_value = NEW(ps->a, MXPSTYPE);
+		*(MXPSTYPE *)ps->cur_value = *v;
 		return token;
 	}
 }

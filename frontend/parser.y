@@ -1,7 +1,7 @@
 /* The grammar of .mx: LALR(1) without conflicts. Types are expressions, so there is one expression grammar and no feedback to the
  * scanner; the one precedence that is needed is that of `var` (a declaration at the head of a statement, a name elsewhere).
- * Actions build the tree of ast.h through parse.c. Recovery: a missing `;` loses nothing, everything else resumes behind the next
- * `;` or block. */
+ * Actions build the tree of ast.h through parse.c. Recovery resumes behind the next `;` or block. Where only a `;` was missing
+ * parse_lex supplies it (an `error` alternative of `semi` would not do: with LAC an error is seen before the reductions that lead there). */
 %code requires {
 #include "parse.h"
 }
@@ -22,6 +22,8 @@ static void mxperror(Loc *loc, ParseState *ps, const char *message);
 	} while (0)
 /* A list of one element, and one more element. */
 #define ONE(ps, list, T, x) do { (list) = NEW((ps)->a, T); VEC_PUSH((ps)->a, *(list), x); } while (0)
+/* Behind a supplied `;` nothing is amiss: the next mistake is a new one. */
+#define RESUMED do { if (ps->resume) yyerrok; } while (0)
 #define MORE(ps, list, x) VEC_PUSH((ps)->a, *(list), x)
 }
 %locations
@@ -124,10 +126,10 @@ decl: LANGUAGE INT semi { parse_language(ps, $2, loc_span(@1, @2)); }
 		Decl *d = parse_decl(ps, DECL_TEST, @$, (Name){NULL, @2});
 		d->u.test.title = parse_plain_string(ps, $2), d->u.test.body = *$3;
 	}
-  | error ';'
+  | error ';' { RESUMED; }
   | error block
   | error '}' ;
-semi: ';' | error ;
+semi: ';' ;
 fn: FN name params result block { $$ = parse_fn(ps, @$, $2, $3, $4, $5); } ;
 imports: import | imports ',' import ;
 import: name { parse_import(ps, NULL, $1, @$); }
@@ -169,7 +171,7 @@ member: PARAM name ':' expr initopt semi {
 		parse_split_assert(ps, $2, $$->loc, &$$->value, &$$->message);
 	}
   | method { $$ = parse_member(ps, MEMBER_FN, @$); $$->fn = $1; $$->name = $1->name; }
-  | error ';' { $$ = NULL; }
+  | error ';' { $$ = NULL; RESUMED; }
   | error block { $$ = NULL; } ;
 method: fn | FN params result block { $$ = parse_fn(ps, @$, (Name){NULL, @1}, $2, $3, $4); } ;
 names: name { ONE(ps, $$, NameList, $1); } | names ',' name { $$ = $1; MORE(ps, $$, $3); } ;
@@ -210,7 +212,7 @@ stmt: LET binds '=' exprs semi { $$ = parse_let(ps, STMT_LET, $2, $4, loc_span(@
 	}
   | WHILE expr block { $$ = parse_stmt(ps, STMT_WHILE, @1); $$->u.while_.cond = $2, $$->u.while_.body = *$3; parse_stmt_end(ps, $$, @3); }
   | WITH expr block { $$ = parse_stmt(ps, STMT_WITH, @1); $$->u.with.what = $2, $$->u.with.body = *$3; parse_stmt_end(ps, $$, @3); }
-  | error ';' { $$ = parse_stmt(ps, STMT_ERROR, @$); }
+  | error ';' { $$ = parse_stmt(ps, STMT_ERROR, @$); RESUMED; }
   | error block { $$ = parse_stmt(ps, STMT_ERROR, @$); } ;
 ifstmt: IF expr block { $$ = parse_if(ps, $2, $3, NULL, @$); }
   | IF expr block ELSE block { $$ = parse_if(ps, $2, $3, $5, @$); }
