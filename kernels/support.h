@@ -787,7 +787,7 @@ static inline uint16_t mx_f16_from_f32(float f) /* nearest even, overflow to inf
 	memcpy(&u, &f, sizeof u);
 	sign = u >> 16 & 0x8000;
 	u &= 0x7fffffff;
-	if (u > 0x7f800000) return (uint16_t)(sign | 0x7e00);
+	if (u > 0x7f800000) return (uint16_t)(sign | 0x7e00 | (u >> 13 & 0x3ff));
 	if (u >= 0x477ff000) return (uint16_t)(sign | 0x7c00);
 	if (u >= 0x38800000) return (uint16_t)(sign | (u - 0x38000000 + 0xfff + (u >> 13 & 1)) >> 13);
 	if (u < 0x33000000) return (uint16_t)sign;

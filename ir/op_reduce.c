@@ -1,0 +1,194 @@
+/* Reductions. Each result combines its elements one after the other in row-major order, from the neutral element; f16 and bf16 in f32,
+ * rounded once at the end. Emitted C does the same, so results agree to the bit. */
+#include "op_util.h"
+#include "../kernels/support.h"
+
+static bool infer_reduction(Module *m, const OpView *v, OperandClass takes, const Type **type, int *n, const char **why)
+{
+	const Type *t = in_type(v, 0);
+	Dim dims[MAX_RANK];
+	int rank = 0;
+	if (!want_axes(m, v, AT_axes, t->rank, why) || !want_class(m, v, takes, why)) return false;
+	for (int i = 0; i < t->rank; i++)
+		if (!ints_contain(view_ints(v, AT_axes), view_count(v, AT_axes), i)) dims[rank++] = t->dim[i];
+	return one_result(type_get(m, t->dtype, rank, dims), type, n);
+}
+
+static bool infer_bool_reduction(Module *m, const OpView *v, const Type **type, int *n, const char **why)
+{
+	if (in_type(v, 0)->dtype != DT_bool) FAIL("`%s` takes bool, not %s", op_row(v->code)->name, dtype_name(in_type(v, 0)->dtype));
+	return infer_reduction(m, v, OC_ALL, type, n, why);
+}
+
+INFER(reduce_sum)
+{
+	return infer_reduction(m, v, OC_NUM, type, n, why);
+}
+INFER(reduce_prod)
+{
+	return infer_reduction(m, v, OC_NUM, type, n, why);
+}
+INFER(reduce_max)
+{
+	return infer_reduction(m, v, OC_ALL, type, n, why);
+}
+INFER(reduce_min)
+{
+	return infer_reduction(m, v, OC_ALL, type, n, why);
+}
+INFER(reduce_and)
+{
+	return infer_bool_reduction(m, v, type, n, why);
+}
+INFER(reduce_or)
+{
+	return infer_bool_reduction(m, v, type, n, why);
+}
+
+/* The least (or largest) value of a compute dtype. */
+static void put_extreme(DType d, bool largest, void *p)
+{
+	int bits = 8 * dtype_bytes(d);
+	Scalar s = {.dtype = d};
+	if (d == DT_bool) s.v.u = largest;
+	else if (d == DT_c64) s.v.c[0] = s.v.c[1] = largest ? INFINITY : -INFINITY;
+	else if (dtype_is_float(d)) s.v.f = largest ? (double)INFINITY : -(double)INFINITY;
+	else if (!dtype_is_signed(d)) s.v.u = largest ? UINT64_MAX >> (64 - bits) : 0;
+	else s.v.i = largest ? INT64_MAX >> (64 - bits) : INT64_MIN >> (64 - bits);
+	scalar_store(s, p);
+}
+
+/* Fills acc with `neutral` and combines x into it. The last axis is one run: kept, it is combined element by element with a run of acc;
+ * reduced, each element goes into the same place. */
+static void reduce(const OpView *v, OpCode combine, const Tensor *x, char *acc, int64_t nacc, const void *neutral)
+{
+	int64_t stride[MAX_RANK], size = 1;
+	int last = x->rank - 1;
+	size_t bytes = (size_t)dtype_bytes(x->dtype);
+	ElemLoop *loop = elem_loop(combine, x->dtype);
+	for (int64_t i = 0; i < nacc; i++) memcpy(acc + (size_t)i * bytes, neutral, bytes);
+	for (int i = last; i >= 0; i--) {
+		bool reduced = ints_contain(view_ints(v, AT_axes), view_count(v, AT_axes), i);
+		stride[i] = reduced ? 0 : size;
+		size *= reduced ? 1 : x->shape[i];
+	}
+	if (tensor_size(x) == 0) return;
+	int64_t run = last < 0 ? 1 : x->shape[last];
+	bool kept = last < 0 || stride[last] != 0;
+	const char *p = x->data;
+	Walk w = walk_begin(last < 0 ? 0 : last, x->shape, stride, NULL, NULL);
+	for (int64_t k = tensor_size(x) / run; k > 0; k--, walk_next(&w)) {
+		char *a = acc + w.offset[0] * (int64_t)bytes;
+		for (int64_t i = 0; i < run; i += kept ? run : 1, p += kept ? run * (int64_t)bytes : (int64_t)bytes) {
+			const void *both[] = {a, p};
+			loop(both, a, kept ? run : 1);
+		}
+	}
+}
+
+static void eval_reduction(Arena *scratch, const OpView *v, OpCode combine, const void *neutral, Tensor *const *in, Tensor *const *out)
+{
+	DType c = dtype_compute(in[0]->dtype);
+	const Tensor *x = tensor_as(scratch, in[0], c);
+	int64_t n = tensor_size(out[0]);
+	char *acc = c == out[0]->dtype ? out[0]->data : arena_alloc(scratch, (size_t)(n * dtype_bytes(c)));
+	reduce(v, combine, x, acc, n, neutral);
+	if (acc == out[0]->data) return;
+	const void *from[] = {acc};
+	elem_convert(c, out[0]->dtype)(from, out[0]->data, n);
+}
+
+EVAL(reduce_sum)
+{
+	char zero[8] = {0};
+	eval_reduction(scratch, v, OP_add, zero, in, out);
+}
+
+EVAL(reduce_prod)
+{
+	char one[8];
+	scalar_store(scalar_from_int(1, dtype_compute(in[0]->dtype)), one);
+	eval_reduction(scratch, v, OP_mul, one, in, out);
+}
+
+EVAL(reduce_max)
+{
+	char least[8];
+	put_extreme(dtype_compute(in[0]->dtype), false, least);
+	eval_reduction(scratch, v, OP_maximum, least, in, out);
+}
+
+EVAL(reduce_min)
+{
+	char largest[8];
+	put_extreme(dtype_compute(in[0]->dtype), true, largest);
+	eval_reduction(scratch, v, OP_minimum, largest, in, out);
+}
+
+EVAL(reduce_and)
+{
+	char yes = 1;
+	eval_reduction(scratch, v, OP_and, &yes, in, out);
+}
+
+EVAL(reduce_or)
+{
+	char no = 0;
+	eval_reduction(scratch, v, OP_or, &no, in, out);
+}
+
+/* --- argmax, argmin ------------------------------------------------------------------------------------------------------------------ */
+static bool infer_arg(Module *m, const OpView *v, const Type **type, int *n, const char **why)
+{
+	const Type *t = in_type(v, 0);
+	int64_t axis = view_int(v, AT_axis), c;
+	Dim dims[MAX_RANK];
+	int rank = 0;
+	if (!want_axis(m, v, t->rank, why)) return false;
+	if (dim_is_const(t->dim[axis], &c) && c == 0) FAIL("`%s` along an axis without elements", op_row(v->code)->name);
+	for (int i = 0; i < t->rank; i++)
+		if (i != axis) dims[rank++] = t->dim[i];
+	return one_result(type_get(m, DT_u32, rank, dims), type, n);
+}
+
+INFER(argmax)
+{
+	return infer_arg(m, v, type, n, why);
+}
+INFER(argmin)
+{
+	return infer_arg(m, v, type, n, why);
+}
+
+/* Whether y, met after the best so far, takes its place: ties stay with the first, a nan wins and stays. */
+bool takes_place(DType d, bool max, const void *best, const void *y)
+{
+	if (is_nan(d, best)) return false;
+	return is_nan(d, y) || (max ? before_of(d)(best, y) : before_of(d)(y, best));
+}
+
+static void eval_arg(Arena *scratch, const OpView *v, bool max, Tensor *const *in, Tensor *const *out)
+{
+	DType c = dtype_compute(in[0]->dtype);
+	const Tensor *x = tensor_as(scratch, in[0], c);
+	int64_t outer, len, inner, bytes = dtype_bytes(c);
+	uint32_t *y = out[0]->data;
+	split_axis(x, (int)view_int(v, AT_axis), &outer, &len, &inner);
+	for (int64_t o = 0; o < outer; o++)
+		for (int64_t k = 0; k < inner; k++) {
+			const char *p = (const char *)x->data + (o * len * inner + k) * bytes;
+			int64_t best = 0;
+			for (int64_t i = 1; i < len; i++)
+				if (takes_place(c, max, p + best * inner * bytes, p + i * inner * bytes)) best = i;
+			y[o * inner + k] = (uint32_t)best;
+		}
+}
+
+EVAL(argmax)
+{
+	eval_arg(scratch, v, true, in, out);
+}
+EVAL(argmin)
+{
+	eval_arg(scratch, v, false, in, out);
+}
