@@ -168,6 +168,18 @@ static bool static_size(const Type *t, int64_t *shape)
 	return true;
 }
 
+static bool static_attrs(const OpView *v)
+{
+	for (int i = 0; i < v->nattr; i++) {
+		const Attr *a = &v->attrs[i];
+		AttrKind k = attr_kind(a->key);
+		if (k == AK_DIM && !dim_is_const(a->v.dim, &(int64_t){0})) return false;
+		for (int j = 0; k == AK_DIMS && j < a->n; j++)
+			if (!dim_is_const(a->v.dims[j], &(int64_t){0})) return false;
+	}
+	return true;
+}
+
 /* Broadcasts stay: a repeated value is smaller as what it is. */
 static bool fold_constant(Builder *b, const OpView *v, Value **out, int nout)
 {
@@ -177,7 +189,8 @@ static bool fold_constant(Builder *b, const OpView *v, Value **out, int nout)
 	int64_t shape[MAX_RANK];
 	int n;
 	const char *why;
-	if (v->nin == 0 || v->nin > 8 || nout > 4 || row->nout != nout || v->code == OP_broadcast || !row->eval) return false;
+	if (v->nin == 0 || v->nin > 8 || nout > 4 || row->nout != nout || v->code == OP_broadcast || !row->eval || !static_attrs(v))
+		return false;
 	for (int i = 0; i < v->nin; i++) {
 		const Tensor *t = value_const(v->in[i]);
 		if (!t || tensor_size(t) > FOLD_MAX_ELEMENTS) return false;
