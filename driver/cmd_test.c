@@ -1,0 +1,77 @@
+/* mlxcc test: each test block interpreted and as compiled C. The C runs in a child process, so that a crash fails its test only. */
+#include <stdio.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+#include "interp.h"
+
+typedef struct Tests {
+	Func **at;
+	Signature *sig;
+	bool *failed;
+	int n, cap;
+} Tests;
+
+static Tests collect(Session *s, const Module *m)
+{
+	Tests t = {0};
+	t.at = NEW_ARRAY(s->arena, Func *, m->funcs.n);
+	t.sig = NEW_ARRAY(s->arena, Signature, m->funcs.n);
+	t.failed = NEW_ARRAY(s->arena, bool, m->funcs.n);
+	for (int i = 0; i < m->funcs.n; i++)
+		if (m->funcs.at[i]->is_test) {
+			t.at[t.n] = m->funcs.at[i];
+			t.sig[t.n] = signature_of(s->arena, m->funcs.at[i]);
+			t.n++;
+		}
+	return t;
+}
+
+static const char *title(const Func *f)
+{
+	return f->test_title ? f->test_title : f->name;
+}
+
+/* Runs test i as C in a child; its prints are not repeated. The code that it returns, or -1 for a crash. */
+static int run_child(Session *s, Native *l, int i, int nout)
+{
+	fflush(stdout);
+	pid_t child = fork();
+	if (child < 0) return -1;
+	if (child == 0) {
+		if (!freopen("/dev/null", "w", stdout)) _exit(99);
+		_exit(native_call(s, l, i, NULL, dim_env_new(s->arena), NEW_ARRAY(s->arena, Tensor *, nout)) ? 1 : 0);
+	}
+	int status;
+	if (waitpid(child, &status, 0) < 0) return -1;
+	return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+}
+
+int cmd_test(Session *s)
+{
+	Module *m = session_load(s, true);
+	if (!m) return session_code(s);
+	Tests t = collect(s, m);
+	for (int i = 0; i < t.n; i++) {
+		t.failed[i] = !interpret(s, t.at[i], NULL, dim_env_new(s->arena), NEW_ARRAY(s->arena, Tensor *, t.sig[i].nout));
+		diag_flush(s->diag);
+	}
+	int failed = 0;
+	session_fresh_diag(s, m);
+	Native *l = t.n && session_passes(s, m, NULL) ? native_build(s, t.sig, t.n, true) : NULL;
+	int code = session_code(s);
+	if (t.n && !l && !code) code = session_fail(s, "run.compiler", "the tests could not be compiled");
+	for (int i = 0; i < t.n; i++) {
+		int status = l ? run_child(s, l, i, t.sig[i].nout) : 0;
+		const char *what = t.failed[i]  ? ""
+		                   : status < 0 ? "  (the compiled C crashed)"
+		                   : status     ? "  (an assertion fails in the compiled C, not in the interpreter)"
+		                                : "";
+		bool bad = t.failed[i] || status;
+		printf("%s %s%s\n", bad ? "FAIL" : "ok  ", title(t.at[i]), what);
+		failed += bad;
+	}
+	printf("%d passed, %d failed\n", t.n - failed, failed);
+	native_free(l);
+	return code ? code : failed > 0;
+}

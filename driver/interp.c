@@ -1,0 +1,75 @@
+/* The reference interpreter behind the commands: prints and failed asserts with their place. */
+#include <stdio.h>
+#include <string.h>
+#include "interp.h"
+
+static void put_scalar(StrBuf *b, Scalar v)
+{
+	switch (dtype_kind(v.dtype)) {
+	case DK_BOOL: sb_put(b, v.v.u ? "true" : "false"); break;
+	case DK_UINT: sb_printf(b, "%llu", (unsigned long long)v.v.u); break;
+	case DK_INT: sb_printf(b, "%lld", (long long)v.v.i); break;
+	case DK_FLOAT: sb_printf(b, "%.6g", v.v.f); break;
+	case DK_COMPLEX: sb_printf(b, "%.6g%+.6gj", (double)v.v.c[0], (double)v.v.c[1]); break;
+	}
+}
+
+static int64_t put_axis(StrBuf *b, const Tensor *t, int axis, int64_t at)
+{
+	if (axis == t->rank) return put_scalar(b, tensor_get(t, at)), at + 1;
+	enum { EDGE = 3 };
+	int64_t n = t->shape[axis], row = 1;
+	for (int d = axis + 1; d < t->rank; d++) row *= t->shape[d];
+	sb_putc(b, '[');
+	for (int64_t i = 0; i < n; i++) {
+		if (i) sb_put(b, ", ");
+		if (n > 2 * EDGE + 2 && i == EDGE) sb_put(b, "…, "), i = n - EDGE;
+		put_axis(b, t, axis + 1, at + i * row);
+	}
+	sb_putc(b, ']');
+	return at + n * row;
+}
+
+void tensor_put(StrBuf *b, const Tensor *t)
+{
+	put_axis(b, t, 0, 0);
+}
+
+static void on_print(void *ctx, const char *message, Tensor *const *args, int n)
+{
+	Session *s = ctx;
+	StrBuf b;
+	sb_init(&b, s->arena);
+	sb_put(&b, message ? message : "");
+	for (int i = 0; i < n; i++) {
+		if (b.n) sb_putc(&b, ' ');
+		tensor_put(&b, args[i]);
+	}
+	printf("%s\n", sb_text(&b));
+}
+
+static bool on_assert(void *ctx, const Op *op, Tensor *const *args, int n)
+{
+	Session *s = ctx;
+	const char *message = op_str(op, AT_message);
+	diag(s->diag, DIAG_ERROR, op->loc, "assert", message && *message ? "%s" : "this does not hold%s", message ? message : "");
+	for (int i = 1; i < n; i++) {
+		StrBuf b;
+		sb_init(&b, s->arena);
+		tensor_put(&b, args[i]);
+		diag_note(s->diag, NO_LOC, "%s %s", tensor_type_str(s->arena, args[i]), sb_text(&b));
+	}
+	return false;
+}
+
+bool interpret(Session *s, Func *f, Tensor *const *args, DimEnv *env, Tensor **results)
+{
+	EvalHooks hooks = {.ctx = s, .print = on_print, .assert_failed = on_assert};
+	const char *why = "";
+	Progress *p = progress_begin("interpreting");
+	EvalStatus status = ir_eval(s->arena, f, args, env, results, &hooks, &why);
+	progress_end(p);
+	if (status == EVAL_OK) return true;
+	if (status != EVAL_ASSERT) session_fail(s, "run.eval", "`%s`: %s", f->name, why);
+	return false;
+}

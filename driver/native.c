@@ -1,0 +1,237 @@
+/* Compiled code in this process: C and a small wrapper go to the system's C compiler, the shared library is loaded.
+ *
+ * The C function of `export fn f(net: Net, x: f32[B,64], lr: f32)` is int P_f(const P_Net *net, const float *x, float lr, …). A struct of a
+ * tree holds nothing but one pointer for each leaf, in order; so the wrapper is called with an array of pointers for each argument, and
+ * knows only which arguments are numbers. Libraries are kept under a hash of all that they are made from. */
+#include <dlfcn.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+#include "../codegen/codegen.h"
+#include "driver.h"
+
+#define PREFIX "mx"
+#define CFLAGS "-std=gnu99", "-O2", "-ffp-contract=off", "-fPIC", "-shared", "-w"
+
+struct Native {
+	void *handle;
+	int (*call)(int which, void **p, const ptrdiff_t *d, void *arena);
+	size_t (*arena)(int which, const ptrdiff_t *d);
+	const Signature *sig;
+};
+
+/* --- the wrapper -------------------------------------------------------------------------------------------------------- */
+static void put_dims(StrBuf *b, const Signature *g, const char *before)
+{
+	for (int i = 0; i < g->ndims; i++) sb_printf(b, "%sd[%d]", i ? ", " : before, i);
+}
+
+static void put_call(StrBuf *b, const Signature *g, int which)
+{
+	int k = 0;
+	sb_printf(b, "\tcase %d: return " PREFIX "_%s(", which, g->name);
+	for (int i = 0; i < g->nparam; i++, k++) {
+		const LeafGroup *p = &g->param[i];
+		const Type *t = g->param_type[p->first];
+		bool by_value = !p->is_tree && !p->is_inout && t->rank == 0;
+		if (by_value) sb_printf(b, "%s*(%s *)p[%d]", k ? ", " : "", dtype_ctype(t->dtype), k);
+		else sb_printf(b, "%sp[%d]", k ? ", " : "", k);
+	}
+	for (int i = 0; i < g->nresult; i++, k++) sb_printf(b, "%sp[%d]", k ? ", " : "", k);
+	put_dims(b, g, k ? ", " : "");
+	sb_printf(b, "%sarena);\n", k || g->ndims ? ", " : "");
+}
+
+static void put_wrapper(StrBuf *b, const Signature *sig, int n)
+{
+	sb_put(b, "\nint mx_call(int which, void **p, const ptrdiff_t *d, void *arena);\nsize_t mx_arena(int which, const ptrdiff_t *d);\n");
+	sb_put(b, "int mx_call(int which, void **p, const ptrdiff_t *d, void *arena)\n{\n\tswitch (which) {\n");
+	for (int i = 0; i < n; i++) put_call(b, &sig[i], i);
+	sb_put(b, "\tdefault: return -1;\n\t}\n}\nsize_t mx_arena(int which, const ptrdiff_t *d)\n{\n\tswitch (which) {\n");
+	for (int i = 0; i < n; i++) {
+		sb_printf(b, "\tcase %d: return " PREFIX "_%s_arena_bytes(", i, sig[i].name);
+		put_dims(b, &sig[i], "");
+		sb_put(b, ");\n");
+	}
+	sb_put(b, "\tdefault: return 0;\n\t}\n}\n");
+}
+
+/* --- the compiler ------------------------------------------------------------------------------------------------------- */
+static uint64_t fnv(uint64_t h, const char *s, size_t n)
+{
+	for (size_t i = 0; i < n; i++) h = (h ^ (unsigned char)s[i]) * 0x100000001b3u;
+	return h;
+}
+
+static bool make_folder(char *path)
+{
+	for (char *p = path + 1; *p; p++) {
+		if (*p != '/') continue;
+		*p = 0;
+		mkdir(path, 0777);
+		*p = '/';
+	}
+	return (mkdir(path, 0777) == 0 || errno == EEXIST) && access(path, W_OK) == 0;
+}
+
+/* Where libraries are kept, or NULL. */
+static const char *cache_folder(Arena *a)
+{
+	const char *base = getenv("XDG_CACHE_HOME"), *home = getenv("HOME");
+	char *path = base && *base == '/'   ? arena_printf(a, "%s/mlxcc", base)
+	             : home && *home == '/' ? arena_printf(a, "%s/.cache/mlxcc", home)
+	                                    : NULL;
+	return path && make_folder(path) ? path : NULL;
+}
+
+/* Runs the compiler; its messages go to `log`. Its exit status, 127 where it is not there. */
+static int run_compiler(Session *s, const char *cc, const char *source, const char *to, const char *log)
+{
+	static const char *const flags[] = {CFLAGS};
+	VEC(const char *) argv = {0};
+	char *words = arena_strdup(s->arena, cc), *rest = NULL;
+	for (char *w = strtok_r(words, " ", &rest); w; w = strtok_r(NULL, " ", &rest)) VEC_PUSH(s->arena, argv, w);
+	for (size_t i = 0; i < sizeof flags / sizeof *flags; i++) VEC_PUSH(s->arena, argv, flags[i]);
+	const char *last[] = {"-o", to, source, "-lm", NULL};
+	for (size_t i = 0; i < sizeof last / sizeof *last; i++) VEC_PUSH(s->arena, argv, last[i]);
+	pid_t child = fork();
+	if (child < 0) return 127;
+	if (child == 0) {
+		int fd = open(log, O_WRONLY | O_CREAT | O_TRUNC, 0600);
+		if (fd >= 0) dup2(fd, 1), dup2(fd, 2);
+		execvp(argv.at[0], (char *const *)argv.at);
+		_exit(127);
+	}
+	int status;
+	Progress *p = progress_begin("compiling the C");
+	while (waitpid(child, &status, 0) < 0 && errno == EINTR) continue;
+	progress_end(p);
+	return WIFEXITED(status) ? WEXITSTATUS(status) : 1;
+}
+
+/* The first lines of the compiler's messages. */
+static void note_log(Session *s, const char *log)
+{
+	char *text;
+	size_t n;
+	const char *why;
+	if (!file_read(s->arena, log, &text, &n, &why)) return;
+	int lines = 0;
+	for (size_t i = 0; i < n; i++)
+		if (text[i] == '\n' && ++lines == 12) n = i;
+	while (n && text[n - 1] == '\n') n--;
+	if (n) diag_note(s->diag, NO_LOC, "the C compiler says\n%.*s", (int)n, text);
+}
+
+static bool compile(Session *s, const char *cc, const StrBuf *c, const char *folder, const char *to)
+{
+	const char *why, *source = arena_printf(s->arena, "%s/model.c", folder), *log = arena_printf(s->arena, "%s/log", folder),
+	                 *lib = arena_printf(s->arena, "%s/model.so", folder);
+	bool ok = false;
+	if (!file_write(s->arena, source, c->at, c->n, &why)) {
+		session_fail(s, "file.write", "`%s`: %s", source, why);
+	} else {
+		int status = run_compiler(s, cc, source, lib, log);
+		if (status == 127) {
+			session_fail(s, "run.compiler", "there is no C compiler `%s`", cc);
+			diag_help(s->diag, "set CC to one%s", s->o->command == CMD_RUN ? ", or use --interp" : "");
+		} else if (status) {
+			diag(s->diag, DIAG_BUG, NO_LOC, "run.compiler", "the C compiler refuses what mlxcc wrote");
+			note_log(s, log);
+		} else if (rename(lib, to)) {
+			session_fail(s, "file.write", "`%s`: %s", to, strerror(errno));
+		} else {
+			ok = true;
+		}
+	}
+	unlink(source), unlink(log), unlink(lib);
+	return ok;
+}
+
+static bool load(Session *s, Native *l, const char *path)
+{
+	l->handle = dlopen(path, RTLD_NOW | RTLD_LOCAL);
+	if (!l->handle) return session_fail(s, "run.load", "cannot load the compiled code: %s", dlerror()), false;
+	*(void **)&l->call = dlsym(l->handle, "mx_call");
+	*(void **)&l->arena = dlsym(l->handle, "mx_arena");
+	return l->call && l->arena;
+}
+
+Native *native_build(Session *s, const Signature *sig, int n, bool check)
+{
+	const char *cc = getenv("CC"), *flags = "", *all[] = {CFLAGS};
+	if (!cc || !*cc) cc = "cc";
+	for (size_t i = 0; i < sizeof all / sizeof *all; i++) flags = arena_printf(s->arena, "%s %s", flags, all[i]);
+	StrBuf c, source;
+	CodegenOptions o = {.prefix = PREFIX, .header_name = NULL, .command = "mlxcc", .check = check};
+	sb_init(&c, s->arena), sb_init(&source, s->arena);
+	codegen_header(&source, s->program, o);
+	codegen_c(&c, s->program, o);
+	sb_putn(&source, sb_text(&c), c.n);
+	put_wrapper(&source, sig, n);
+	if (diag_exit_code(s->diag)) return NULL;
+	const char *key = arena_printf(s->arena, "%s%s " MLXCC_VERSION, cc, flags), *text = sb_text(&source);
+	uint64_t h1 = fnv(fnv(0xcbf29ce484222325u, key, strlen(key)), text, source.n),
+	         h2 = fnv(fnv(0x9e3779b97f4a7c15u, text, source.n), key, strlen(key));
+	const char *cache = cache_folder(s->arena), *tmp = getenv("TMPDIR");
+	char *work = arena_printf(s->arena, "%s/mlxcc.XXXXXX", tmp && *tmp ? tmp : "/tmp");
+	if (cache) work = arena_printf(s->arena, "%s/build.XXXXXX", cache);
+	const char *lib = cache ? arena_printf(s->arena, "%s/%016llx%016llx.so", cache, (unsigned long long)h1, (unsigned long long)h2) : NULL;
+	Native *l = NEW(s->arena, Native);
+	l->sig = sig;
+	if (lib && access(lib, R_OK) == 0) return load(s, l, lib) ? l : NULL;
+	if (!mkdtemp(work)) return session_fail(s, "file.write", "cannot make a temporary folder: %s", strerror(errno)), NULL;
+	if (!lib) lib = arena_printf(s->arena, "%s/loaded.so", work);
+	bool ok = compile(s, cc, &source, work, lib) && load(s, l, lib);
+	if (!cache) unlink(lib);
+	rmdir(work);
+	return ok ? l : NULL;
+}
+
+void native_free(Native *l)
+{
+	if (l && l->handle) dlclose(l->handle);
+}
+
+/* --- calling ------------------------------------------------------------------------------------------------------------ */
+/* The address of a group's argument: its one tensor's data, or an array of its leaves' data. */
+static void *group_address(Arena *a, const LeafGroup *g, Tensor *const *leaf, const int *index)
+{
+	if (!g->is_tree) return leaf[index ? index[g->first] : g->first]->data;
+	void **at = NEW_ARRAY(a, void *, g->n);
+	for (int i = 0; i < g->n; i++) at[i] = leaf[index ? index[g->first + i] : g->first + i]->data;
+	return at;
+}
+
+int native_call(Session *s, Native *l, int which, Tensor *const *args, const DimEnv *env, Tensor **results)
+{
+	const Signature *g = &l->sig[which];
+	void **p = NEW_ARRAY(s->arena, void *, g->nparam + g->nresult + 1);
+	ptrdiff_t *d = NEW_ARRAY(s->arena, ptrdiff_t, g->ndims + 1);
+	for (int i = 0; i < g->ndims; i++) {
+		int64_t n = 0;
+		dim_env_get(env, g->dims[i], &n);
+		d[i] = (ptrdiff_t)n;
+	}
+	for (int i = 0; i < g->nout; i++) {
+		int64_t shape[MAX_RANK];
+		if (g->alias[i] >= 0) results[i] = args[g->alias[i]];
+		else if (signature_result_shape(g, i, env, shape))
+			results[i] = tensor_new(s->arena, g->result_type[i]->dtype, g->result_type[i]->rank, shape);
+		else return session_fail(s, "run.dim", "the shape of `%s` is not known from the arguments", g->out_path[i]);
+	}
+	for (int i = 0; i < g->nparam; i++) p[i] = group_address(s->arena, &g->param[i], args, NULL);
+	for (int i = 0; i < g->nresult; i++) p[g->nparam + i] = group_address(s->arena, &g->result[i], results, g->result_index);
+	size_t bytes = l->arena(which, d);
+	void *arena = NULL;
+	if (posix_memalign(&arena, 64, bytes + 64)) return session_fail(s, "run.memory", "`%s` needs %zu bytes of memory", g->name, bytes);
+	Progress *progress = progress_begin("running");
+	int code = l->call(which, p, d, arena);
+	progress_end(progress);
+	free(arena);
+	return code;
+}
