@@ -4,7 +4,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 #include "../codegen/codegen.h"
-#include "../passes/loop.h"
+void loops_print(StrBuf *out, const Program *p);
 #include "driver.h"
 
 static const char *base_name(const char *path)

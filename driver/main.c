@@ -17,6 +17,7 @@ typedef struct Call {
 	int argc;
 	char **argv;
 	int code;
+	size_t limit;
 	jmp_buf exhausted;
 } Call;
 
@@ -47,10 +48,11 @@ static int dispatch(Session *s)
 /* The command in a limited arena. */
 static int limited(Call *call, const Options *o)
 {
-	size_t limit = o->max_memory ? o->max_memory : default_memory();
-	Session s = {.arena = arena_new(limit, on_exhausted, call), .o = o};
+	call->limit = o->max_memory ? o->max_memory : default_memory();
+	Session s = {.arena = arena_new(call->limit, on_exhausted, call), .o = o};
 	if (setjmp(call->exhausted)) {
-		fprintf(stderr, "mlxcc: limitation[memory]: more than %zu MiB of memory are needed\nhelp: --max-memory allows more\n", limit >> 20);
+		fprintf(stderr, "mlxcc: limitation[memory]: more than %zu MiB of memory are needed\nhelp: --max-memory allows more\n",
+		        call->limit >> 20);
 		return 2;
 	}
 	s.diag = diag_new(s.arena, stderr);
