@@ -33,7 +33,11 @@ static Module *load_ir(Session *s)
 		return NULL;
 	}
 	Module *m = ir_read(s->arena, s->diag, diag_add_file(s->diag, s->o->input, text, n));
-	return m && ir_verify(m, true) ? m : NULL;
+	if (!m || !ir_verify(m, true)) return NULL;
+	if (m->name && *m->name) return m;
+	const char *slash = strrchr(s->o->input, '/'), *base = slash ? slash + 1 : s->o->input;
+	m->name = arena_strndup(s->arena, base, strlen(base) - 3);
+	return m;
 }
 
 Module *session_load(Session *s, bool tests)

@@ -307,7 +307,10 @@ bool trees_save(Session *s, const Signature *g, Tensor *const *results)
 		for (int i = 0; i < n; i++) add_leaves(s, g, &out[i], n == 1, results, &all);
 		return save(s, place, n == 1 ? out[0].name : "results", &all);
 	}
+	struct stat st;
 	if (mkdir(place, 0777) && errno != EEXIST) return session_fail(s, "file.write", "`%s`: %s", place, strerror(errno)), false;
+	if (stat(place, &st) || !S_ISDIR(st.st_mode))
+		return session_fail(s, "file.write", "`%s` is no folder; a file's name ends with .npy, .npz or .safetensors", place), false;
 	for (int i = 0; i < n; i++) {
 		NamedTensors t = {0};
 		add_leaves(s, g, &out[i], true, results, &t);
