@@ -2,17 +2,20 @@
  * all of its regions: the set only grows, so the fixpoints of loops share it. */
 #include "derive.h"
 
-static void mark(Map *active, Value *v) {
+static void mark(Map *active, Value *v)
+{
 	if (dtype_is_diff(v->type->dtype)) set_add(active, v);
 }
 
-bool op_active(const Op *op, const Map *active) {
+bool op_active(const Op *op, const Map *active)
+{
 	for (int r = 0; r < op->nout; r++)
 		if (set_has(active, op->out[r])) return true;
 	return false;
 }
 
-static void activity_call(Op *op, Map *active) {
+static void activity_call(Op *op, Map *active)
+{
 	bool *in = NEW_ARRAY(active->arena, bool, op->nin + 1);
 	bool any = false;
 	for (int k = 0; k < op->nin; k++) any |= in[k] = set_has(active, op->in[k]);
@@ -22,7 +25,8 @@ static void activity_call(Op *op, Map *active) {
 		if (out[r]) mark(active, op->out[r]);
 }
 
-static void activity_loop(Op *op, Map *active) {
+static void activity_loop(Op *op, Map *active)
+{
 	LoopParts p = loop_parts(op);
 	for (int k = 0; k < p.nc + p.nx; k++)
 		if (set_has(active, op->in[k])) mark(active, loop_param(p.body, k));
@@ -39,7 +43,8 @@ static void activity_loop(Op *op, Map *active) {
 		if (set_has(active, k < p.nc ? loop_param(p.body, k) : p.body->result[k])) mark(active, op->out[k]);
 }
 
-static void activity_op(Op *op, Map *active) {
+static void activity_op(Op *op, Map *active)
+{
 	if (op->code == OP_call) {
 		activity_call(op, active);
 	} else if (op->code == OP_loop) {
@@ -57,11 +62,13 @@ static void activity_op(Op *op, Map *active) {
 	}
 }
 
-void activity_block(Block *b, Map *active) {
+void activity_block(Block *b, Map *active)
+{
 	for (Op *op = b->first; op; op = op->next) activity_op(op, active);
 }
 
-const bool *activity_of(Func *f, const bool *active) {
+const bool *activity_of(Func *f, const bool *active)
+{
 	const char *key = derived_key(f->module, "activity", active, f->body->nparam, NULL, 0);
 	Derived *d = derived_find(f, key, NULL);
 	if (d) return d->mask;

@@ -2,27 +2,38 @@
 #include "derive.h"
 #include <assert.h>
 
-Value **env_get_all(Arena *a, const Map *env, Value *const *v, int n) {
+Value **env_get_all(Arena *a, const Map *env, Value *const *v, int n)
+{
 	Value **r = NEW_ARRAY(a, Value *, n + 1);
 	for (int i = 0; i < n; i++) r[i] = env_get(env, v[i]);
 	return r;
 }
-void set_add(Map *s, void *p) { map_set(s, p, p); }
-
-const Type *type_row(Module *m, const Type *t) { return type_get(m, t->dtype, t->rank - 1, t->dim + 1); }
-
-OpView op_view(Builder *b, Op *op, Value **in, Value **out) {
-	return (OpView){.code = op->code, .nin = op->nin, .nattr = op->nattr, .nout = op->nout, .in = in, .out = out, .attrs = op->attrs, .loc = b->loc};
+void set_add(Map *s, void *p)
+{
+	map_set(s, p, p);
 }
 
-Attr *attrs_with_int(Builder *b, const Op *op, AttrKey k, int64_t x) {
+const Type *type_row(Module *m, const Type *t)
+{
+	return type_get(m, t->dtype, t->rank - 1, t->dim + 1);
+}
+
+OpView op_view(Builder *b, Op *op, Value **in, Value **out)
+{
+	return (OpView){
+	    .code = op->code, .nin = op->nin, .nattr = op->nattr, .nout = op->nout, .in = in, .out = out, .attrs = op->attrs, .loc = b->loc};
+}
+
+Attr *attrs_with_int(Builder *b, const Op *op, AttrKey k, int64_t x)
+{
 	Attr *a = arena_copy(b->m->arena, op->attrs, sizeof *a * (size_t)op->nattr);
 	for (int i = 0; i < op->nattr; i++)
 		if (a[i].key == k) a[i].v.i = x;
 	return a;
 }
 
-LoopParts loop_parts(const Op *op) {
+LoopParts loop_parts(const Op *op)
+{
 	const Attr *trips = op_attr(op, AT_trips);
 	LoopParts p = {.body = op->region[0], .cont = op->nregion > 1 ? op->region[1] : NULL};
 	p.nc = (int)op_int(op, AT_ncarry, 0), p.nx = (int)op_int(op, AT_nscan, 0);
@@ -34,8 +45,9 @@ LoopParts loop_parts(const Op *op) {
 	return p;
 }
 
-Op *loop_emit(Builder *b, Dim trips, Value *const *carry, int nc, Value *const *xs, int nx, Value *limit, Block *body, Block *cont, bool reverse,
-              const Attr *remat) {
+Op *loop_emit(Builder *b, Dim trips, Value *const *carry, int nc, Value *const *xs, int nx, Value *limit, Block *body, Block *cont,
+              bool reverse, const Attr *remat)
+{
 	Value **in = NEW_ARRAY(b->m->arena, Value *, nc + nx + 1);
 	for (int k = 0; k < nc; k++) in[k] = carry[k];
 	for (int k = 0; k < nx; k++) in[nc + k] = xs[k];
@@ -52,11 +64,13 @@ Op *loop_emit(Builder *b, Dim trips, Value *const *carry, int nc, Value *const *
 	return ir_emit_region(b, OP_loop, in, nc + nx + (limit != NULL), at, na, region, cont ? 2 : 1);
 }
 
-void clone_params(Builder *b, Block *from, Block *to, Map *env) {
+void clone_params(Builder *b, Block *from, Block *to, Map *env)
+{
 	for (int k = 0; k < from->nparam; k++) map_set(env, from->param[k], block_param(b, to, from->param[k]->type, from->param[k]->name));
 }
 
-Block *clone_region(Builder *b, Block *r, Map *env) {
+Block *clone_region(Builder *b, Block *r, Map *env)
+{
 	Block *to = block_new(b, r->kind, b->block);
 	clone_params(b, r, to, env);
 	Builder inner = *b;
@@ -66,14 +80,16 @@ Block *clone_region(Builder *b, Block *r, Map *env) {
 	return to;
 }
 
-static void enter(Map *env, Op *op, Value *const *out) {
+static void enter(Map *env, Op *op, Value *const *out)
+{
 	for (int r = 0; r < op->nout; r++) {
 		if (op->out[r]->name && out[r]->def && !out[r]->name) out[r]->name = op->out[r]->name;
 		map_set(env, op->out[r], out[r]);
 	}
 }
 
-void clone_op(Builder *b, Op *op, Map *env) {
+void clone_op(Builder *b, Op *op, Map *env)
+{
 	Arena *a = b->m->arena;
 	b->loc = op->loc;
 	Value **in = env_get_all(a, env, op->in, op->nin);
@@ -93,11 +109,13 @@ void clone_op(Builder *b, Op *op, Map *env) {
 	}
 }
 
-void clone_ops(Builder *b, Block *from, Map *env) {
+void clone_ops(Builder *b, Block *from, Map *env)
+{
 	for (Op *op = from->first; op; op = op->next) clone_op(b, op, env);
 }
 
-Op *clone_raw(Builder *b, Op *op, Map *env) {
+Op *clone_raw(Builder *b, Op *op, Map *env)
+{
 	Arena *a = b->m->arena;
 	Value **in = env_get_all(a, env, op->in, op->nin);
 	Block *region[2] = {0};
@@ -117,13 +135,18 @@ Op *clone_raw(Builder *b, Op *op, Map *env) {
 	return copy;
 }
 
-static bool block_effects(const Block *b) {
+static bool block_effects(const Block *b)
+{
 	for (const Op *op = b->first; op; op = op->next)
 		if (op_effects(op)) return true;
 	return false;
 }
-bool func_effects(const Func *f) { return block_effects(f->body); }
-bool op_effects(const Op *op) {
+bool func_effects(const Func *f)
+{
+	return block_effects(f->body);
+}
+bool op_effects(const Op *op)
+{
 	if (op_row(op->code)->flags & OPF_EFFECT) return true;
 	if (op->code == OP_call) return func_effects(op_func(op));
 	for (int i = 0; i < op->nregion; i++)
@@ -131,11 +154,13 @@ bool op_effects(const Op *op) {
 	return false;
 }
 
-static Value *follow(const Map *to, Value *v) {
+static Value *follow(const Map *to, Value *v)
+{
 	for (Value *n; (n = map_get(to, v)) && n != v;) v = n;
 	return v;
 }
-void block_substitute(Block *b, const Map *to) {
+void block_substitute(Block *b, const Map *to)
+{
 	for (Op *op = b->first; op; op = op->next) {
 		for (int k = 0; k < op->nin; k++) op->in[k] = follow(to, op->in[k]);
 		for (int i = 0; i < op->nregion; i++) block_substitute(op->region[i], to);
@@ -143,14 +168,16 @@ void block_substitute(Block *b, const Map *to) {
 	for (int k = 0; k < b->nresult; k++) b->result[k] = follow(to, b->result[k]);
 }
 
-int instantiate(Builder *b, Value *const *v, Value *const *t, int n, Value **out) {
+int instantiate(Builder *b, Value *const *v, Value *const *t, int n, Value **out)
+{
 	int k = 0;
 	for (int i = 0; i < n; i++)
 		if (dtype_is_diff(v[i]->type->dtype)) out[k++] = t[i] ? t[i] : ir_zeros(b, v[i]->type);
 	return k;
 }
 
-void inline_call(Builder *b, Func *f, Value *const *args, Value **out) {
+void inline_call(Builder *b, Func *f, Value *const *args, Value **out)
+{
 	Arena *tmp = arena_new(0, NULL, NULL);
 	Map env;
 	map_init(&env, tmp);

@@ -5,12 +5,16 @@
 #include "rules/rules.h"
 
 /* --- environments: source value -> value of the derived function; a missing one is a capture, itself ----------------------- */
-static inline Value *env_get(const Map *env, Value *v) {
+static inline Value *env_get(const Map *env, Value *v)
+{
 	Value *r = map_get(env, v);
 	return r ? r : v;
 }
 Value **env_get_all(Arena *a, const Map *env, Value *const *v, int n);
-static inline bool set_has(const Map *s, const void *p) { return map_get(s, p) != NULL; }
+static inline bool set_has(const Map *s, const void *p)
+{
+	return map_get(s, p) != NULL;
+}
 void set_add(Map *s, void *p);
 
 /* --- cloning (clone.c) -------------------------------------------------------------------------------------------------------- */
@@ -23,35 +27,47 @@ Block *clone_region(Builder *b, Block *r, Map *env);
 Op *clone_raw(Builder *b, Op *op, Map *env);
 /* Parameters of to for each of from's, entered into env. */
 void clone_params(Builder *b, Block *from, Block *to, Map *env);
-bool op_effects(const Op *op);                  /* deep, through calls */
+bool op_effects(const Op *op); /* deep, through calls */
 bool func_effects(const Func *f);
 OpView op_view(Builder *b, Op *op, Value **in, Value **out);
-const Type *type_row(Module *m, const Type *t); /* without the first axis */
-Attr *attrs_with_int(Builder *b, const Op *op, AttrKey k, int64_t x);   /* a copy with one integer changed */
-void block_substitute(Block *b, const Map *to); /* deep; follows chains */
-static inline Func *op_func(const Op *op) { return op_attr(op, AT_func)->v.func; }
+const Type *type_row(Module *m, const Type *t);                       /* without the first axis */
+Attr *attrs_with_int(Builder *b, const Op *op, AttrKey k, int64_t x); /* a copy with one integer changed */
+void block_substitute(Block *b, const Map *to);                       /* deep; follows chains */
+static inline Func *op_func(const Op *op)
+{
+	return op_attr(op, AT_func)->v.func;
+}
 
 /* --- loops: names for the parts of an op ---------------------------------------------------------------------------------------- */
 typedef struct LoopParts {
-	Block *body, *cont;                     /* cont: the `while` region or NULL */
-	int nc, nx, ny;                         /* carries, scanned operands, stacked results */
-	Dim trips;                              /* NULL: no static bound */
-	Value *limit;                           /* NULL: none */
+	Block *body, *cont; /* cont: the `while` region or NULL */
+	int nc, nx, ny;     /* carries, scanned operands, stacked results */
+	Dim trips;          /* NULL: no static bound */
+	Value *limit;       /* NULL: none */
 	bool reverse;
 	const Attr *remat;
 } LoopParts;
 LoopParts loop_parts(const Op *op);
-Op *loop_emit(Builder *b, Dim trips, Value *const *carry, int nc, Value *const *xs, int nx, Value *limit, Block *body, Block *cont, bool reverse,
-              const Attr *remat);
-static inline Value *loop_param(const Block *body, int k) { return body->param[1 + k]; }   /* carries, then rows */
+Op *loop_emit(Builder *b, Dim trips, Value *const *carry, int nc, Value *const *xs, int nx, Value *limit, Block *body, Block *cont,
+              bool reverse, const Attr *remat);
+static inline Value *loop_param(const Block *body, int k)
+{
+	return body->param[1 + k];
+} /* carries, then rows */
 
 /* --- activity (activity.c): values that depend on active ones and have a tangent ----------------------------------------------- */
 void activity_block(Block *b, Map *active);
 /* Results of f that depend on the active parameters; cached. */
 const bool *activity_of(Func *f, const bool *active);
-static inline bool func_has_derivative_rule(const Func *f) { return f->rule_jvp || f->rule_vjp_bwd; }
-static inline bool func_has_rules(const Func *f) { return func_has_derivative_rule(f) || f->rule_vmap; }
-bool op_active(const Op *op, const Map *active);   /* any result is */
+static inline bool func_has_derivative_rule(const Func *f)
+{
+	return f->rule_jvp || f->rule_vjp_bwd;
+}
+static inline bool func_has_rules(const Func *f)
+{
+	return func_has_derivative_rule(f) || f->rule_vmap;
+}
+bool op_active(const Op *op, const Map *active); /* any result is */
 
 /* --- dead code (trim.c) ------------------------------------------------------------------------------------------------------------ */
 /* Removes dead ops, dead and invariant carries, unused scans and stacks; deep. Returns whether anything changed. */
@@ -61,11 +77,11 @@ void trim_func(Func *f);
 /* --- the cache (derived.c) ----------------------------------------------------------------------------------------------------------- */
 typedef struct Derived {
 	struct Derived *next;
-	const char *key;                        /* "jvp[101]", interned */
-	Dim n;                                  /* vmap: the batch size */
+	const char *key; /* "jvp[101]", interned */
+	Dim n;           /* vmap: the batch size */
 	Func *a, *b;
-	bool *mask;                             /* per result (jvp, activity, vmap) or per parameter (fwd/bwd) */
-	int *pres, npres, nres;                 /* fwd/bwd: parameters passed again, number of residuals */
+	bool *mask;             /* per result (jvp, activity, vmap) or per parameter (fwd/bwd) */
+	int *pres, npres, nres; /* fwd/bwd: parameters passed again, number of residuals */
 } Derived;
 Derived *derived_find(Func *f, const char *key, Dim n);
 Derived *derived_add(Func *f, const char *key, Dim n);
@@ -75,13 +91,14 @@ const char *derived_key(Module *m, const char *kind, const bool *p, int np, cons
 Func *derived_func(Func *f, const char *key);
 /* A function that only calls f, where f carries rules or recomputes: sweeps of its body then honour them; else f itself. */
 Func *derived_wrap(Func *f);
-int diag_bad(const Module *m);              /* errors, limitations and bugs reported so far */
+int diag_bad(const Module *m); /* errors, limitations and bugs reported so far */
 
-/* --- sweeps ------------------------------------------------------------------------------------------------------------------------------ */
+/* --- sweeps ------------------------------------------------------------------------------------------------------------------------------
+ */
 /* jvp.c: cached; mask: which results have a tangent. */
 Derived *jvp_derive(Func *f, const bool *active);
 /* vjp.c */
-Derived *vjp_derive(Func *f, const bool *active, const bool *seeded);   /* a: forward, b: backward */
+Derived *vjp_derive(Func *f, const bool *active, const bool *seeded); /* a: forward, b: backward */
 Func *vjp_transpose(Func *g, const bool *linear);
 /* vmap.c: cached; mask: which results are batched. */
 Derived *vmap_derive(Func *f, const bool *batched, Dim n, bool all_out);

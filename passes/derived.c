@@ -2,20 +2,23 @@
 #include "derive.h"
 #include <string.h>
 
-Derived *derived_find(Func *f, const char *key, Dim n) {
+Derived *derived_find(Func *f, const char *key, Dim n)
+{
 	for (Derived *d = f->derived; d; d = d->next)
 		if (d->key == key && d->n == n) return d;
 	return NULL;
 }
 
-Derived *derived_add(Func *f, const char *key, Dim n) {
+Derived *derived_add(Func *f, const char *key, Dim n)
+{
 	Derived *d = NEW(f->module->arena, Derived);
 	d->key = key, d->n = n, d->next = f->derived;
 	f->derived = d;
 	return d;
 }
 
-const char *derived_key(Module *m, const char *kind, const bool *p, int np, const bool *r, int nr) {
+const char *derived_key(Module *m, const char *kind, const bool *p, int np, const bool *r, int nr)
+{
 	StrBuf s;
 	sb_init(&s, m->arena);
 	sb_printf(&s, "%s[", kind);
@@ -26,7 +29,8 @@ const char *derived_key(Module *m, const char *kind, const bool *p, int np, cons
 	return module_str(m, sb_text(&s));
 }
 
-Func *derived_func(Func *f, const char *key) {
+Func *derived_func(Func *f, const char *key)
+{
 	Module *m = f->module;
 	Func *g = func_new(m, arena_printf(m->arena, "%s.%s", f->name, key));
 	g->facts = f->facts;
@@ -36,7 +40,8 @@ Func *derived_func(Func *f, const char *key) {
 	return g;
 }
 
-Func *derived_wrap(Func *f) {
+Func *derived_wrap(Func *f)
+{
 	if (!func_has_rules(f) && !f->remat) return f;
 	const char *key = module_str(f->module, "call");
 	Derived *d = derived_find(f, key, NULL);
@@ -53,6 +58,7 @@ Func *derived_wrap(Func *f) {
 	return w;
 }
 
-int diag_bad(const Module *m) {
+int diag_bad(const Module *m)
+{
 	return diag_count(m->diag, DIAG_ERROR) + diag_count(m->diag, DIAG_LIMITATION) + diag_count(m->diag, DIAG_BUG);
 }

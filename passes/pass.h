@@ -5,32 +5,34 @@
 #include "../ir/ir.h"
 
 typedef enum Stage { STAGE_TENSOR, STAGE_LOOP } Stage;
-typedef struct Program Program;                  /* loop.h: what fuse makes of a Module */
+typedef struct Program Program; /* loop.h: what fuse makes of a Module */
 
 typedef struct PassCtx {
 	Module *m;
-	Arena *scratch;                              /* reset after each pass */
-	Program *program;                            /* STAGE_LOOP: made by `lower` */
+	Arena *scratch;   /* reset after each pass */
+	Program *program; /* STAGE_LOOP: made by `lower` */
 	const struct PassOptions *o;
-	StrBuf *report;                              /* --emit=report, or NULL */
+	StrBuf *report; /* --emit=report, or NULL */
 } PassCtx;
 typedef struct Pass {
 	const char *name, *doc;
-	bool (*run)(PassCtx *c);                     /* true if anything changed; errors go to the module's diag */
+	bool (*run)(PassCtx *c); /* true if anything changed; errors go to the module's diag */
 	Stage takes, gives;
 } Pass;
-extern const Pass passes[]; extern const int npasses;
+extern const Pass passes[];
+extern const int npasses;
 
 typedef struct PassOptions {
-	const char *print_after;                     /* a pass name, "all", or NULL */
+	const char *print_after; /* a pass name, "all", or NULL */
 	const char *stop_after, *start_at;
-	const char *skip[16]; int nskip;
-	int bisect;                                  /* run the first N passes that change something; -1: all */
+	const char *skip[16];
+	int nskip;
+	int bisect; /* run the first N passes that change something; -1: all */
 	bool time_passes, verify_each;
 	bool fast_math;
 	bool no_loc;
-	FILE *out;                                   /* prints and times; stderr when NULL */
-	const char *replay_dir;                      /* on a bug: where the IR before the pass is kept; NULL: the current directory */
+	FILE *out;              /* prints and times; stderr when NULL */
+	const char *replay_dir; /* on a bug: where the IR before the pass is kept; NULL: the current directory */
 } PassOptions;
 /* Runs the pipeline on m. NULL after errors. The result's program is NULL when stop_after is a tensor pass. */
 bool passes_run(PassCtx *c);

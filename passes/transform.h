@@ -17,11 +17,14 @@ Func *transform_jvp(Func *f, const bool *active, bool *out_active);
 Func *transform_vjp(Func *f, const bool *active, const bool *seeded, bool values);
 /* Reverse mode of the first result, a rank-0 real, seeded with 1: (params..) -> (results.. if values, gradients of the active params). */
 Func *transform_grad(Func *f, const bool *active, bool values);
-/* batched[nparam]: that parameter has a leading axis of n. Results: out_batched[nresult] is filled; with all_out every result is batched. */
+/* batched[nparam]: that parameter has a leading axis of n. Results: out_batched[nresult] is filled; with all_out every result is batched.
+ */
 Func *transform_vmap(Func *f, const bool *batched, Dim n, bool all_out, bool *out_batched);
-/* linearize: *fwd (params..) -> (results.., residuals..), *lin (residuals.., tangents of the active..) -> tangents of all results (zeros where none). */
+/* linearize: *fwd (params..) -> (results.., residuals..), *lin (residuals.., tangents of the active..) -> tangents of all results (zeros
+ * where none). */
 bool transform_linearize(Func *f, const bool *active, Func **fwd, Func **lin);
-/* The transpose of g, which is linear in the parameters with linear: (other params.., cotangents of all results) -> cotangents of the linear ones. */
+/* The transpose of g, which is linear in the parameters with linear: (other params.., cotangents of all results) -> cotangents of the
+ * linear ones. */
 Func *transform_transpose(Func *g, const bool *linear);
 /* A copy of f's body at the builder, with args for parameters: results in out[nresult]. */
 void inline_call(Builder *b, Func *f, Value *const *args, Value **out);

@@ -5,19 +5,27 @@
 #include "derive.h"
 
 typedef struct Trim {
-	Map live, to;                  /* to: values replaced by others */
+	Map live, to; /* to: values replaced by others */
 	bool changed;
 } Trim;
 
-static bool live(Trim *t, Value *v) { return set_has(&t->live, v); }
-static void mark(Trim *t, Value *v) { set_add(&t->live, v); }
+static bool live(Trim *t, Value *v)
+{
+	return set_has(&t->live, v);
+}
+static void mark(Trim *t, Value *v)
+{
+	set_add(&t->live, v);
+}
 static void mark_block(Trim *t, Block *b);
 
-static bool carry_live(Trim *t, const Op *op, const LoopParts *p, int k) {
+static bool carry_live(Trim *t, const Op *op, const LoopParts *p, int k)
+{
 	return live(t, op->out[k]) || live(t, loop_param(p->body, k)) || (p->cont && live(t, p->cont->param[k]));
 }
 
-static void mark_loop(Trim *t, Op *op) {
+static void mark_loop(Trim *t, Op *op)
+{
 	LoopParts p = loop_parts(op);
 	if (p.cont) {
 		mark(t, p.cont->result[0]);
@@ -40,7 +48,8 @@ static void mark_loop(Trim *t, Op *op) {
 	if (p.limit) mark(t, p.limit);
 }
 
-static void mark_op(Trim *t, Op *op) {
+static void mark_op(Trim *t, Op *op)
+{
 	bool needed = op_effects(op);
 	for (int r = 0; r < op->nout; r++) needed |= live(t, op->out[r]);
 	if (!needed) return;
@@ -56,27 +65,31 @@ static void mark_op(Trim *t, Op *op) {
 	}
 }
 
-static void mark_block(Trim *t, Block *b) {
+static void mark_block(Trim *t, Block *b)
+{
 	for (Op *op = b->last; op; op = op->prev) mark_op(t, op);
 }
 
 /* --- removal ------------------------------------------------------------------------------------------------------------- */
 static void sweep_block(Trim *t, Block *b);
 
-static void keep_values(Value **v, int *n, const bool *keep) {
+static void keep_values(Value **v, int *n, const bool *keep)
+{
 	int k = 0;
 	for (int i = 0; i < *n; i++)
 		if (keep[i]) v[k] = v[i], v[k]->index = k, k++;
 	*n = k;
 }
-static void keep_uses(Value **v, int *n, const bool *keep) { /* operands and results name values, they don't own them */
+static void keep_uses(Value **v, int *n, const bool *keep)
+{ /* operands and results name values, they don't own them */
 	int k = 0;
 	for (int i = 0; i < *n; i++)
 		if (keep[i]) v[k++] = v[i];
 	*n = k;
 }
 
-static void set_ints(Op *op, Module *m, int nc, int nx) {
+static void set_ints(Op *op, Module *m, int nc, int nx)
+{
 	Attr *a = arena_copy(m->arena, op->attrs, sizeof *a * (size_t)op->nattr);
 	for (int i = 0; i < op->nattr; i++) {
 		if (a[i].key == AT_ncarry) a[i].v.i = nc;
@@ -85,7 +98,8 @@ static void set_ints(Op *op, Module *m, int nc, int nx) {
 	op->attrs = a;
 }
 
-static void sweep_loop(Trim *t, Op *op) {
+static void sweep_loop(Trim *t, Op *op)
+{
 	LoopParts p = loop_parts(op);
 	Module *m = op->block->func->module;
 	int nin = p.nc + p.nx, nout = p.nc + p.ny, keptc = 0, keptx = 0;
@@ -120,7 +134,8 @@ static void sweep_loop(Trim *t, Op *op) {
 	if (p.cont) sweep_block(t, p.cont);
 }
 
-static void sweep_cond(Trim *t, Op *op) {
+static void sweep_cond(Trim *t, Op *op)
+{
 	bool *keep = NEW_ARRAY(t->live.arena, bool, op->nout + 1), all = true;
 	for (int r = 0; r < op->nout; r++) all &= keep[r] = live(t, op->out[r]);
 	for (int i = 0; i < 2 && !all; i++) keep_uses(op->region[i]->result, &op->region[i]->nresult, keep);
@@ -129,7 +144,8 @@ static void sweep_cond(Trim *t, Op *op) {
 }
 
 /* A call of f.fwd whose residuals nobody reads is a call of f again. */
-static void sweep_call(Trim *t, Op *op) {
+static void sweep_call(Trim *t, Op *op)
+{
 	Func *f = op_func(op);
 	Derived *d = derived_find(f, module_str(f->module, "primal"), NULL);
 	if (!d) return;
@@ -144,7 +160,8 @@ static void sweep_call(Trim *t, Op *op) {
 	t->changed = true;
 }
 
-static void sweep_block(Trim *t, Block *b) {
+static void sweep_block(Trim *t, Block *b)
+{
 	for (Op *op = b->last, *prev; op; op = prev) {
 		prev = op->prev;
 		bool needed = op_effects(op);
@@ -158,7 +175,8 @@ static void sweep_block(Trim *t, Block *b) {
 	}
 }
 
-bool trim_block(Arena *scratch, Block *b) {
+bool trim_block(Arena *scratch, Block *b)
+{
 	Trim t = {0};
 	map_init(&t.live, scratch);
 	map_init(&t.to, scratch);
@@ -169,7 +187,8 @@ bool trim_block(Arena *scratch, Block *b) {
 	return t.changed;
 }
 
-void trim_func(Func *f) {
+void trim_func(Func *f)
+{
 	Arena *tmp = arena_new(0, NULL, NULL);
 	while (trim_block(tmp, f->body)) {}
 	arena_free(tmp);

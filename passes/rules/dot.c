@@ -1,10 +1,18 @@
 /* Rules of the product of sums. Result axes: batch, free axes of the left operand, free axes of the right one. */
 #include "rules.h"
 
-typedef struct Side { const int64_t *contract, *batch; int64_t free[MAX_RANK]; int nfree; } Side;
-typedef struct Dot { Side side[2]; int nc, nb; } Dot;
+typedef struct Side {
+	const int64_t *contract, *batch;
+	int64_t free[MAX_RANK];
+	int nfree;
+} Side;
+typedef struct Dot {
+	Side side[2];
+	int nc, nb;
+} Dot;
 
-static Dot dot_of(const OpView *v) {
+static Dot dot_of(const OpView *v)
+{
 	Dot d = {0};
 	const Attr *c[2] = {view_attr(v, AT_lhs_contract), view_attr(v, AT_rhs_contract)};
 	const Attr *n[2] = {view_attr(v, AT_lhs_batch), view_attr(v, AT_rhs_batch)};
@@ -21,7 +29,8 @@ static Dot dot_of(const OpView *v) {
 /* g . conj(other) over other's free axes, then its axes put where operand k has them. The operands keep the order left, right, so
  * that the product of the backward pass has the free axes of the operand in a contiguous run. */
 TransposeRule transpose_dot;
-Value *transpose_dot(Builder *b, const OpView *v, int k, Value *const *g) {
+Value *transpose_dot(Builder *b, const OpView *v, int k, Value *const *g)
+{
 	Dot d = dot_of(v);
 	const Side *x = &d.side[k], *y = &d.side[1 - k];
 	Value *other = rule_conj(b, v->in[1 - k]);
@@ -45,7 +54,8 @@ Value *transpose_dot(Builder *b, const OpView *v, int k, Value *const *g) {
 }
 
 BatchRule batch_dot;
-void batch_dot(Builder *b, const OpView *v, Value *const *in, const bool *isb, Dim n, Value **out) {
+void batch_dot(Builder *b, const OpView *v, Value *const *in, const bool *isb, Dim n, Value **out)
+{
 	Dot d = dot_of(v);
 	int64_t c[2][MAX_RANK], t[2][MAX_RANK + 1];
 	bool both = isb[0] && isb[1];

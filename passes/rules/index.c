@@ -4,17 +4,21 @@
 #include <assert.h>
 #include <string.h>
 
-#define TRANSPOSE(name) TransposeRule transpose_##name; Value *transpose_##name(Builder *b, const OpView *v, int k, Value *const *g)
-#define BATCH(name) \
-	BatchRule batch_##name; \
+#define TRANSPOSE(name)                                                                                                                    \
+	TransposeRule transpose_##name;                                                                                                        \
+	Value *transpose_##name(Builder *b, const OpView *v, int k, Value *const *g)
+#define BATCH(name)                                                                                                                        \
+	BatchRule batch_##name;                                                                                                                \
 	void batch_##name(Builder *b, const OpView *v, Value *const *in, const bool *isb, Dim n, Value **out)
 
 /* --- dslice, dupdate ---------------------------------------------------------------------------------------------------- */
-TRANSPOSE(dslice) {
+TRANSPOSE(dslice)
+{
 	const Attr *axes = view_attr(v, AT_axes);
 	return ir_dupdate(b, ir_zeros(b, in_type(v, 0)), g[0], axes->v.ints, v->in + 1, axes->n, "set");
 }
-TRANSPOSE(dupdate) {
+TRANSPOSE(dupdate)
+{
 	const Attr *axes = view_attr(v, AT_axes);
 	if (k == 1) {
 		Dim sizes[MAX_RANK];
@@ -26,7 +30,9 @@ TRANSPOSE(dupdate) {
 }
 
 /* Index vectors of every element of the window, per lane: [n, sizes of axes.., naxes]. Starts are clamped as the op does. */
-static Value *window_index(Builder *b, const Type *x, const int64_t *axes, const Dim *sizes, int na, Value *const *start, const bool *isb, Dim n) {
+static Value *window_index(Builder *b, const Type *x, const int64_t *axes, const Dim *sizes, int na, Value *const *start, const bool *isb,
+                           Dim n)
+{
 	Dim dims[MAX_RANK + 2];
 	dims[0] = n;
 	for (int i = 0; i < na; i++) dims[i + 1] = sizes[i];
@@ -44,7 +50,8 @@ static Value *window_index(Builder *b, const Type *x, const int64_t *axes, const
 }
 
 /* Moves axes (ascending, of the unbatched operand) to just behind the batch axis; back = the inverse. */
-static Value *axes_first(Builder *b, Value *x, const int64_t *axes, int na, bool back) {
+static Value *axes_first(Builder *b, Value *x, const int64_t *axes, int na, bool back)
+{
 	int64_t perm[MAX_RANK + 1] = {0}, inv[MAX_RANK + 1];
 	int k = 1;
 	for (int i = 0; i < na; i++) perm[k++] = axes[i] + 1;
@@ -54,18 +61,21 @@ static Value *axes_first(Builder *b, Value *x, const int64_t *axes, int na, bool
 	return ir_transpose(b, x, back ? inv : perm);
 }
 
-static const int64_t *axes_up(Builder *b, const Attr *axes) {
+static const int64_t *axes_up(Builder *b, const Attr *axes)
+{
 	int64_t *up = NEW_ARRAY(b->m->arena, int64_t, axes->n);
 	for (int i = 0; i < axes->n; i++) up[i] = axes->v.ints[i] + 1;
 	return up;
 }
-static bool any_of(const bool *p, int n) {
+static bool any_of(const bool *p, int n)
+{
 	for (int i = 0; i < n; i++)
 		if (p[i]) return true;
 	return false;
 }
 
-BATCH(dslice) {
+BATCH(dslice)
+{
 	const Attr *axes = view_attr(v, AT_axes), *sizes = view_attr(v, AT_sizes);
 	int na = axes->n;
 	Value *x = rule_lifted(b, in[0], isb[0], n);
@@ -80,7 +90,8 @@ BATCH(dslice) {
 	out[0] = axes_first(b, r, axes->v.ints, na, true);
 }
 
-BATCH(dupdate) {
+BATCH(dupdate)
+{
 	const Attr *axes = view_attr(v, AT_axes);
 	const char *mode = view_attr(v, AT_mode)->v.str;
 	int na = axes->n;
@@ -96,18 +107,22 @@ BATCH(dupdate) {
 }
 
 /* --- gather --------------------------------------------------------------------------------------------------------------- */
-static bool view_unique(const OpView *v) {
+static bool view_unique(const OpView *v)
+{
 	const Attr *u = view_attr(v, AT_unique);
 	return u && u->v.i;
 }
 
-TRANSPOSE(gather) {
+TRANSPOSE(gather)
+{
 	const Attr *axes = view_attr(v, AT_axes);
 	const char *oob = strcmp(view_attr(v, AT_oob)->v.str, "clamp") ? "drop" : "clamp";
-	return ir_scatter(b, ir_zeros(b, in_type(v, 0)), v->in[1], g[0], axes->v.ints, axes->n, (int)view_int(v, AT_nb), oob, "add", view_unique(v));
+	return ir_scatter(b, ir_zeros(b, in_type(v, 0)), v->in[1], g[0], axes->v.ints, axes->n, (int)view_int(v, AT_nb), oob, "add",
+	                  view_unique(v));
 }
 
-BATCH(gather) {
+BATCH(gather)
+{
 	const Attr *axes = view_attr(v, AT_axes);
 	int nb = (int)view_int(v, AT_nb);
 	const char *oob = view_attr(v, AT_oob)->v.str;
@@ -126,21 +141,34 @@ BATCH(gather) {
 }
 
 /* --- scatter -------------------------------------------------------------------------------------------------------------- */
-typedef struct Scatter { const int64_t *axes; int na, nb; const char *oob, *mode; bool unique; } Scatter;
-static Scatter scatter_of(const OpView *v) {
+typedef struct Scatter {
+	const int64_t *axes;
+	int na, nb;
+	const char *oob, *mode;
+	bool unique;
+} Scatter;
+static Scatter scatter_of(const OpView *v)
+{
 	const Attr *axes = view_attr(v, AT_axes);
-	return (Scatter){axes->v.ints, axes->n, (int)view_int(v, AT_nb), view_attr(v, AT_oob)->v.str, view_attr(v, AT_mode)->v.str, view_unique(v)};
+	return (Scatter){axes->v.ints,  axes->n, (int)view_int(v, AT_nb), view_attr(v, AT_oob)->v.str, view_attr(v, AT_mode)->v.str,
+	                 view_unique(v)};
 }
-static const char *read_mode(const Scatter *s) { return strcmp(s->oob, "clamp") ? "zero" : "clamp"; }
-static Value *scatter_into(Builder *b, const Scatter *s, Value *x, Value *idx, Value *u, const char *mode) {
+static const char *read_mode(const Scatter *s)
+{
+	return strcmp(s->oob, "clamp") ? "zero" : "clamp";
+}
+static Value *scatter_into(Builder *b, const Scatter *s, Value *x, Value *idx, Value *u, const char *mode)
+{
 	return ir_scatter(b, x, idx, u, s->axes, s->na, s->nb, s->oob, mode, s->unique);
 }
-static Value *gather_at(Builder *b, const Scatter *s, Value *x, Value *idx) {
+static Value *gather_at(Builder *b, const Scatter *s, Value *x, Value *idx)
+{
 	return ir_gather(b, x, idx, s->axes, s->na, s->nb, read_mode(s), s->unique);
 }
 
 /* Which index vectors write last to their target, as a bool of v's shape: number them, let them race, read who stayed. */
-static Value *scatter_won(Builder *b, const Scatter *s, const Type *x, Value *idx, const Type *u) {
+static Value *scatter_won(Builder *b, const Scatter *s, const Type *x, Value *idx, const Type *u)
+{
 	Dim dims[MAX_RANK];
 	int64_t at[MAX_RANK], into[MAX_RANK];
 	int rank = 0, ni = idx->type->rank - 1;
@@ -159,7 +187,8 @@ static Value *scatter_won(Builder *b, const Scatter *s, const Type *x, Value *id
 	return ir_broadcast(b, won, u, into);
 }
 
-TRANSPOSE(scatter) {
+TRANSPOSE(scatter)
+{
 	Scatter s = scatter_of(v);
 	bool add = !strcmp(s.mode, "add");
 	if (k == 0) return add ? g[0] : scatter_into(b, &s, g[0], v->in[1], ir_zeros(b, in_type(v, 2)), "set");
@@ -169,7 +198,8 @@ TRANSPOSE(scatter) {
 }
 
 /* max, min: the winners of a cell share its tangent evenly, the old value being one of them. */
-static Value *scatter_extreme_jvp(Builder *b, const OpView *v, const Scatter *s, Value *const *t) {
+static Value *scatter_extreme_jvp(Builder *b, const OpView *v, const Scatter *s, Value *const *t)
+{
 	Value *x = v->in[0], *idx = v->in[1], *u = v->in[2], *y = v->out[0];
 	DType d = y->type->dtype;
 	Value *m = rule_mask(b, ir_binary(b, OP_eq, x, y), d), *won = rule_mask(b, ir_binary(b, OP_eq, u, gather_at(b, s, y, idx)), d);
@@ -181,7 +211,8 @@ static Value *scatter_extreme_jvp(Builder *b, const OpView *v, const Scatter *s,
 }
 
 /* mul: y = x * q * [z = 0] with q the product of the non-zero factors of a cell and z the number of zero ones. */
-static Value *scatter_mul_jvp(Builder *b, const OpView *v, const Scatter *s, Value *const *t) {
+static Value *scatter_mul_jvp(Builder *b, const OpView *v, const Scatter *s, Value *const *t)
+{
 	Value *x = v->in[0], *idx = v->in[1], *u = v->in[2];
 	DType d = x->type->dtype;
 	Value *one_x = ir_splat(b, x->type, 1), *zero_u = ir_zeros(b, u->type), *is0 = ir_binary(b, OP_eq, u, zero_u);
@@ -198,7 +229,8 @@ static Value *scatter_mul_jvp(Builder *b, const OpView *v, const Scatter *s, Val
 }
 
 JvpRule jvp_scatter;
-void jvp_scatter(Builder *b, const OpView *v, Value *const *t, Value **dt) {
+void jvp_scatter(Builder *b, const OpView *v, Value *const *t, Value **dt)
+{
 	Scatter s = scatter_of(v);
 	Value *x = v->in[0], *u = v->in[2];
 	if (!strcmp(s.mode, "max") || !strcmp(s.mode, "min")) dt[0] = scatter_extreme_jvp(b, v, &s, t);
@@ -207,7 +239,8 @@ void jvp_scatter(Builder *b, const OpView *v, Value *const *t, Value **dt) {
 	else dt[0] = scatter_into(b, &s, t[0] ? t[0] : ir_zeros(b, x->type), v->in[1], t[2] ? t[2] : ir_zeros(b, u->type), s.mode);
 }
 
-BATCH(scatter) {
+BATCH(scatter)
+{
 	Scatter s = scatter_of(v);
 	Value *full[3];
 	for (int k = 0; k < 3; k++) full[k] = rule_lifted(b, in[k], isb[k], n);

@@ -13,14 +13,20 @@
 #include <stdlib.h>
 #include <string.h>
 
-typedef struct Partial { Builder *b; const OpView *v; const char *p; } Partial;
+typedef struct Partial {
+	Builder *b;
+	const OpView *v;
+	const char *p;
+} Partial;
 static Value *expr(Partial *s);
 
-static void skip(Partial *s) {
+static void skip(Partial *s)
+{
 	while (*s->p == ' ') s->p++;
 }
 
-static Value *call(Partial *s, const char *name, size_t n) {
+static Value *call(Partial *s, const char *name, size_t n)
+{
 	Value *arg[3];
 	int narg = 0;
 	do {
@@ -45,7 +51,8 @@ static Value *call(Partial *s, const char *name, size_t n) {
 	return ir_emit(s->b, c, arg, narg, NULL, 0);
 }
 
-static Value *expr(Partial *s) {
+static Value *expr(Partial *s)
+{
 	skip(s);
 	const char *start = s->p;
 	if (isdigit((unsigned char)*start) || *start == '-' || *start == '.') {
@@ -62,7 +69,8 @@ static Value *expr(Partial *s) {
 	return *start == 'y' ? s->v->out[0] : s->v->in[*start - 'a'];
 }
 
-Value *partial_value(Builder *b, const OpView *v, int k) {
+Value *partial_value(Builder *b, const OpView *v, int k)
+{
 	const char *text = op_row(v->code)->partial[k];
 	if (!text) return NULL;
 	Partial s = {b, v, text};

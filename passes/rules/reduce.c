@@ -1,12 +1,20 @@
 /* Rules of reductions, arg-reductions and searchsorted. */
 #include "rules.h"
 
-#define TRANSPOSE(name) TransposeRule transpose_##name; Value *transpose_##name(Builder *b, const OpView *v, int k, Value *const *g)
-#define JVP(name) JvpRule jvp_##name; void jvp_##name(Builder *b, const OpView *v, Value *const *t, Value **dt)
-#define BATCH(name) \
-	BatchRule batch_##name; \
+#define TRANSPOSE(name)                                                                                                                    \
+	TransposeRule transpose_##name;                                                                                                        \
+	Value *transpose_##name(Builder *b, const OpView *v, int k, Value *const *g)
+#define JVP(name)                                                                                                                          \
+	JvpRule jvp_##name;                                                                                                                    \
+	void jvp_##name(Builder *b, const OpView *v, Value *const *t, Value **dt)
+#define BATCH(name)                                                                                                                        \
+	BatchRule batch_##name;                                                                                                                \
 	void batch_##name(Builder *b, const OpView *v, Value *const *in, const bool *isb, Dim n, Value **out)
-#define BATCH_UP(name) BATCH(name) { ir_emit_n(b, v->code, in, 1, rule_attrs_up(b, v), v->nattr, out, v->nout); }
+#define BATCH_UP(name)                                                                                                                     \
+	BATCH(name)                                                                                                                            \
+	{                                                                                                                                      \
+		ir_emit_n(b, v->code, in, 1, rule_attrs_up(b, v), v->nattr, out, v->nout);                                                         \
+	}
 
 BATCH_UP(reduce_sum)
 BATCH_UP(reduce_prod)
@@ -17,13 +25,15 @@ BATCH_UP(reduce_or)
 BATCH_UP(argmax)
 BATCH_UP(argmin)
 
-TRANSPOSE(reduce_sum) {
+TRANSPOSE(reduce_sum)
+{
 	const Attr *axes = view_attr(v, AT_axes);
 	return ir_unreduce(b, g[0], in_type(v, 0), axes->v.ints, axes->n);
 }
 
 /* Ties share the tangent evenly. A nan result is shared by the nans: no element equals it, and without one no element is a nan. */
-static void extreme_jvp(Builder *b, const OpView *v, Value *const *t, Value **dt) {
+static void extreme_jvp(Builder *b, const OpView *v, Value *const *t, Value **dt)
+{
 	const Attr *axes = view_attr(v, AT_axes);
 	Value *x = v->in[0], *y = ir_unreduce(b, v->out[0], x->type, axes->v.ints, axes->n);
 	Value *hit = ir_binary(b, OP_or, ir_binary(b, OP_eq, x, y), ir_unary(b, OP_isnan, x));
@@ -32,11 +42,18 @@ static void extreme_jvp(Builder *b, const OpView *v, Value *const *t, Value **dt
 	Value *share = ir_binary(b, OP_div, m, count);
 	dt[0] = ir_reduce(b, OP_reduce_sum, ir_binary(b, OP_mul, t[0], share), axes->v.ints, axes->n);
 }
-JVP(reduce_max) { extreme_jvp(b, v, t, dt); }
-JVP(reduce_min) { extreme_jvp(b, v, t, dt); }
+JVP(reduce_max)
+{
+	extreme_jvp(b, v, t, dt);
+}
+JVP(reduce_min)
+{
+	extreme_jvp(b, v, t, dt);
+}
 
 /* The reduced axes moved behind the others and made one. */
-static Value *flat_last(Builder *b, Value *x, const Attr *axes) {
+static Value *flat_last(Builder *b, Value *x, const Attr *axes)
+{
 	int64_t perm[MAX_RANK];
 	Dim dims[MAX_RANK];
 	int k = 0;
@@ -50,11 +67,13 @@ static Value *flat_last(Builder *b, Value *x, const Attr *axes) {
 	}
 	return ir_reshape(b, ir_transpose(b, x, perm), kept + 1, dims);
 }
-static Value *cumprod_exclusive(Builder *b, Value *x, int axis, bool reverse) {
+static Value *cumprod_exclusive(Builder *b, Value *x, int axis, bool reverse)
+{
 	return ir_emit(b, OP_cumprod, &x, 1, (Attr[]){ATTR_INT(axis, axis), ATTR_INT(reverse, reverse), ATTR_INT(exclusive, 1)}, 3);
 }
 /* sum of t * (product of the others), exact with any number of zeros: prefix and suffix products. */
-JVP(reduce_prod) {
+JVP(reduce_prod)
+{
 	const Attr *axes = view_attr(v, AT_axes);
 	if (axes->n == 0) {
 		dt[0] = t[0];
@@ -67,7 +86,8 @@ JVP(reduce_prod) {
 }
 
 /* A table per lane: a loop over the lanes. One table: all values at once. */
-BATCH(searchsorted) {
+BATCH(searchsorted)
+{
 	if (!isb[0]) {
 		rule_again_n(b, v, in, out);
 		return;

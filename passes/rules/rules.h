@@ -37,22 +37,44 @@ void rule_batch(Builder *b, const OpView *v, Value *const *in, const bool *isb, 
 Value *partial_value(Builder *b, const OpView *v, int k);
 
 /* --- helpers ------------------------------------------------------------------------------------------------------- */
-static inline Dim d_int(Builder *b, int64_t n) { return dim_int(b->m->dims, n); }
-static inline Dim d_add(Builder *b, Dim x, Dim y) { return dim_add(b->m->dims, x, y); }
-static inline Dim d_sub(Builder *b, Dim x, Dim y) { return dim_sub(b->m->dims, x, y); }
-static inline Dim d_mul(Builder *b, Dim x, Dim y) { return dim_mul(b->m->dims, x, y); }
-static inline int64_t view_int(const OpView *v, AttrKey k) { return view_attr(v, k)->v.i; }
-static inline const Type *in_type(const OpView *v, int k) { return v->in[k]->type; }
-static inline const Type *out_type(const OpView *v, int r) { return v->out[r]->type; }
-static inline bool has_ax(const int64_t *axes, int n, int64_t a) {
+static inline Dim d_int(Builder *b, int64_t n)
+{
+	return dim_int(b->m->dims, n);
+}
+static inline Dim d_add(Builder *b, Dim x, Dim y)
+{
+	return dim_add(b->m->dims, x, y);
+}
+static inline Dim d_sub(Builder *b, Dim x, Dim y)
+{
+	return dim_sub(b->m->dims, x, y);
+}
+static inline Dim d_mul(Builder *b, Dim x, Dim y)
+{
+	return dim_mul(b->m->dims, x, y);
+}
+static inline int64_t view_int(const OpView *v, AttrKey k)
+{
+	return view_attr(v, k)->v.i;
+}
+static inline const Type *in_type(const OpView *v, int k)
+{
+	return v->in[k]->type;
+}
+static inline const Type *out_type(const OpView *v, int r)
+{
+	return v->out[r]->type;
+}
+static inline bool has_ax(const int64_t *axes, int n, int64_t a)
+{
 	for (int i = 0; i < n; i++)
 		if (axes[i] == a) return true;
 	return false;
 }
-Value *rule_add(Builder *b, Value *x, Value *y);                       /* either may be NULL */
-Value *rule_conj(Builder *b, Value *x);                                /* x itself where real */
-Value *rule_mask(Builder *b, Value *p, DType d);                       /* 1 where the bool holds, else 0 */
-Value *rule_lifted(Builder *b, Value *x, bool isb, Dim n);             /* x, with the batch axis */
+Value *rule_add(Builder *b, Value *x, Value *y);           /* either may be NULL */
+Value *rule_conj(Builder *b, Value *x);                    /* x itself where real */
+Value *rule_mask(Builder *b, Value *p, DType d);           /* 1 where the bool holds, else 0 */
+Value *rule_lifted(Builder *b, Value *x, bool isb, Dim n); /* x, with the batch axis */
 /* x[i-1] along axis (by = 1) or x[i+1] (by = -1); fill enters at the open end. */
 Value *rule_shift(Builder *b, Value *x, int axis, int by, double fill);
 /* x[.., idx[.., i, ..], ..] along axis; idx is i32 and has x's shape but for that axis. */

@@ -2,12 +2,20 @@
 #include "rules.h"
 #include <math.h>
 
-#define TRANSPOSE(name) TransposeRule transpose_##name; Value *transpose_##name(Builder *b, const OpView *v, int k, Value *const *g)
-#define JVP(name) JvpRule jvp_##name; void jvp_##name(Builder *b, const OpView *v, Value *const *t, Value **dt)
-#define BATCH(name) \
-	BatchRule batch_##name; \
+#define TRANSPOSE(name)                                                                                                                    \
+	TransposeRule transpose_##name;                                                                                                        \
+	Value *transpose_##name(Builder *b, const OpView *v, int k, Value *const *g)
+#define JVP(name)                                                                                                                          \
+	JvpRule jvp_##name;                                                                                                                    \
+	void jvp_##name(Builder *b, const OpView *v, Value *const *t, Value **dt)
+#define BATCH(name)                                                                                                                        \
+	BatchRule batch_##name;                                                                                                                \
 	void batch_##name(Builder *b, const OpView *v, Value *const *in, const bool *isb, Dim n, Value **out)
-#define BATCH_UP(name) BATCH(name) { ir_emit_n(b, v->code, in, v->nin, rule_attrs_up(b, v), v->nattr, out, v->nout); }
+#define BATCH_UP(name)                                                                                                                     \
+	BATCH(name)                                                                                                                            \
+	{                                                                                                                                      \
+		ir_emit_n(b, v->code, in, v->nin, rule_attrs_up(b, v), v->nattr, out, v->nout);                                                    \
+	}
 
 BATCH_UP(cumsum)
 BATCH_UP(cumprod)
@@ -15,30 +23,41 @@ BATCH_UP(cummax)
 BATCH_UP(cummin)
 BATCH_UP(cumlogsumexp)
 BATCH_UP(sort)
-BATCH(linrec) {
+BATCH(linrec)
+{
 	Value *full[2] = {rule_lifted(b, in[0], isb[0], n), rule_lifted(b, in[1], isb[1], n)};
 	out[0] = ir_emit(b, OP_linrec, full, 2, rule_attrs_up(b, v), v->nattr);
 }
 
-static bool reversed(const OpView *v) { return view_int(v, AT_reverse) != 0; }
+static bool reversed(const OpView *v)
+{
+	return view_int(v, AT_reverse) != 0;
+}
 /* Steps from an element to the one that the scan visited before it. */
-static int from_previous(const OpView *v) { return reversed(v) ? -1 : 1; }
-static Value *linrec(Builder *b, Value *a, Value *x, int axis, bool reverse) {
+static int from_previous(const OpView *v)
+{
+	return reversed(v) ? -1 : 1;
+}
+static Value *linrec(Builder *b, Value *a, Value *x, int axis, bool reverse)
+{
 	return ir_emit(b, OP_linrec, (Value *[]){a, x}, 2, (Attr[]){ATTR_INT(axis, axis), ATTR_INT(reverse, reverse)}, 2);
 }
 
-TRANSPOSE(cumsum) {
+TRANSPOSE(cumsum)
+{
 	Attr at[] = {ATTR_INT(axis, view_int(v, AT_axis)), ATTR_INT(reverse, !reversed(v)), ATTR_INT(exclusive, view_int(v, AT_exclusive))};
 	return ir_emit(b, OP_cumsum, g, 1, at, 3);
 }
 
 /* h[i] = a[i] h[i-1] + b[i]: with b* = sum over later steps, c[i] = conj(a[i+1]) c[i+1] + g[i]. */
-TRANSPOSE(linrec) {
+TRANSPOSE(linrec)
+{
 	int axis = (int)view_int(v, AT_axis);
 	Value *next = rule_shift(b, rule_conj(b, v->in[0]), axis, -from_previous(v), 0);
 	return linrec(b, next, g[0], axis, !reversed(v));
 }
-JVP(linrec) {
+JVP(linrec)
+{
 	int axis = (int)view_int(v, AT_axis);
 	Value *s = t[1];
 	if (t[0]) s = rule_add(b, ir_binary(b, OP_mul, t[0], rule_shift(b, v->out[0], axis, from_previous(v), 0)), s);
@@ -46,7 +65,8 @@ JVP(linrec) {
 }
 
 /* y[i] = x[i] y[i-1]. An exclusive scan's result is y[i-1] itself. */
-JVP(cumprod) {
+JVP(cumprod)
+{
 	int axis = (int)view_int(v, AT_axis);
 	bool exclusive = view_int(v, AT_exclusive) != 0;
 	Value *before = exclusive ? v->out[0] : rule_shift(b, v->out[0], axis, from_previous(v), 1);
@@ -55,11 +75,13 @@ JVP(cumprod) {
 }
 
 /* exp(x - y), 0 where y = -inf (nothing has been added yet). */
-static Value *weight(Builder *b, Value *x, Value *y) {
+static Value *weight(Builder *b, Value *x, Value *y)
+{
 	Value *empty = ir_binary(b, OP_eq, y, ir_splat(b, y->type, -INFINITY));
 	return ir_select(b, empty, ir_zeros(b, y->type), ir_unary(b, OP_exp, ir_binary(b, OP_sub, x, y)));
 }
-JVP(cumlogsumexp) {
+JVP(cumlogsumexp)
+{
 	int axis = (int)view_int(v, AT_axis);
 	bool exclusive = view_int(v, AT_exclusive) != 0;
 	Value *x = v->in[0], *y = v->out[0], *before;
@@ -69,6 +91,15 @@ JVP(cumlogsumexp) {
 	dt[0] = exclusive ? rule_shift(b, d, axis, from_previous(v), 0) : d;
 }
 
-JVP(cummax) { dt[0] = rule_take_along(b, t[0], v->out[1], (int)view_int(v, AT_axis), false); }
-JVP(cummin) { dt[0] = rule_take_along(b, t[0], v->out[1], (int)view_int(v, AT_axis), false); }
-JVP(sort) { dt[0] = rule_take_along(b, t[0], v->out[1], (int)view_int(v, AT_axis), true); }
+JVP(cummax)
+{
+	dt[0] = rule_take_along(b, t[0], v->out[1], (int)view_int(v, AT_axis), false);
+}
+JVP(cummin)
+{
+	dt[0] = rule_take_along(b, t[0], v->out[1], (int)view_int(v, AT_axis), false);
+}
+JVP(sort)
+{
+	dt[0] = rule_take_along(b, t[0], v->out[1], (int)view_int(v, AT_axis), true);
+}

@@ -4,12 +4,25 @@
 #include <assert.h>
 #include <string.h>
 
-Value *rule_add(Builder *b, Value *x, Value *y) { return !x ? y : !y ? x : ir_binary(b, OP_add, x, y); }
-Value *rule_conj(Builder *b, Value *x) { return x->type->dtype == DT_c64 ? ir_unary(b, OP_conj, x) : x; }
-Value *rule_mask(Builder *b, Value *p, DType d) { return ir_convert(b, p, d); }
-Value *rule_lifted(Builder *b, Value *x, bool isb, Dim n) { return isb ? x : ir_lift(b, x, n); }
+Value *rule_add(Builder *b, Value *x, Value *y)
+{
+	return !x ? y : !y ? x : ir_binary(b, OP_add, x, y);
+}
+Value *rule_conj(Builder *b, Value *x)
+{
+	return x->type->dtype == DT_c64 ? ir_unary(b, OP_conj, x) : x;
+}
+Value *rule_mask(Builder *b, Value *p, DType d)
+{
+	return ir_convert(b, p, d);
+}
+Value *rule_lifted(Builder *b, Value *x, bool isb, Dim n)
+{
+	return isb ? x : ir_lift(b, x, n);
+}
 
-Value *rule_shift(Builder *b, Value *x, int axis, int by, double fill) {
+Value *rule_shift(Builder *b, Value *x, int axis, int by, double fill)
+{
 	Dim lo[MAX_RANK], hi[MAX_RANK];
 	int64_t step[MAX_RANK];
 	for (int i = 0; i < x->type->rank; i++) {
@@ -20,7 +33,8 @@ Value *rule_shift(Builder *b, Value *x, int axis, int by, double fill) {
 	return ir_pad(b, x, ir_scalar(b, x->type->dtype, fill), lo, hi, step);
 }
 
-Value *rule_take_along(Builder *b, Value *x, Value *idx, int axis, bool unique) {
+Value *rule_take_along(Builder *b, Value *x, Value *idx, int axis, bool unique)
+{
 	int last = x->type->rank - 1;
 	Value *xt = ir_move_axis(b, x, axis, last), *it = ir_move_axis(b, idx, axis, last);
 	it = ir_broadcast_new_axis(b, it, last + 1, d_int(b, 1));
@@ -28,12 +42,17 @@ Value *rule_take_along(Builder *b, Value *x, Value *idx, int axis, bool unique) 
 	return ir_move_axis(b, r, last, axis);
 }
 
-void rule_again_n(Builder *b, const OpView *v, Value *const *in, Value **out) {
+void rule_again_n(Builder *b, const OpView *v, Value *const *in, Value **out)
+{
 	ir_emit_n(b, v->code, in, v->nin, v->attrs, v->nattr, out, v->nout);
 }
-Value *rule_again(Builder *b, const OpView *v, Value *const *in) { return ir_emit(b, v->code, in, v->nin, v->attrs, v->nattr); }
+Value *rule_again(Builder *b, const OpView *v, Value *const *in)
+{
+	return ir_emit(b, v->code, in, v->nin, v->attrs, v->nattr);
+}
 
-const Attr *rule_attrs_up(Builder *b, const OpView *v) {
+const Attr *rule_attrs_up(Builder *b, const OpView *v)
+{
 	Attr *a = arena_copy(b->m->arena, v->attrs, sizeof *a * (size_t)v->nattr);
 	for (int i = 0; i < v->nattr; i++) {
 		if (a[i].key == AT_axis) a[i].v.i++;
@@ -46,7 +65,8 @@ const Attr *rule_attrs_up(Builder *b, const OpView *v) {
 }
 
 /* --- generic rules ------------------------------------------------------------------------------------------------- */
-bool rule_linear(const OpView *v, int k) {
+bool rule_linear(const OpView *v, int k)
+{
 	if (v->code == OP_scatter) { /* max, min and mul are not linear in what they combine */
 		const char *mode = view_attr(v, AT_mode)->v.str;
 		if (strcmp(mode, "set") && strcmp(mode, "add")) return false;
@@ -54,17 +74,20 @@ bool rule_linear(const OpView *v, int k) {
 	return op_lin_group(op_row(v->code), v->nin, k) != 0;
 }
 
-bool rule_direct(const OpView *v, int k) {
+bool rule_direct(const OpView *v, int k)
+{
 	return rule_linear(v, k) || op_is_elementwise(v->code);
 }
 
 /* c64 -> f32 by a unit direction u: t |-> Re(conj(u) t), adjoint g |-> g u. */
-static Value *abs_complex_jvp(Builder *b, Value *u, Value *t) {
+static Value *abs_complex_jvp(Builder *b, Value *u, Value *t)
+{
 	return ir_unary(b, OP_real, ir_binary(b, OP_mul, ir_unary(b, OP_conj, u), t));
 }
 
 /* y = a/|a|: t |-> (t - y Re(conj(y) t)) / |a|, 0 at 0; its own adjoint. */
-static Value *sign_complex_jvp(Builder *b, const OpView *v, Value *t) {
+static Value *sign_complex_jvp(Builder *b, const OpView *v, Value *t)
+{
 	Value *a = v->in[0], *y = v->out[0], *r = ir_convert(b, ir_unary(b, OP_abs, a), DT_c64), *zero = ir_zeros(b, a->type);
 	Value *radial = ir_binary(b, OP_mul, y, ir_convert(b, abs_complex_jvp(b, y, t), DT_c64));
 	Value *origin = ir_binary(b, OP_eq, a, zero);
@@ -72,9 +95,13 @@ static Value *sign_complex_jvp(Builder *b, const OpView *v, Value *t) {
 	return ir_select(b, origin, zero, q);
 }
 
-static bool is_complex(const Value *x) { return x->type->dtype == DT_c64; }
+static bool is_complex(const Value *x)
+{
+	return x->type->dtype == DT_c64;
+}
 
-static Value *elementwise_partial_jvp(Builder *b, const OpView *v, int k, Value *t) {
+static Value *elementwise_partial_jvp(Builder *b, const OpView *v, int k, Value *t)
+{
 	if (v->code == OP_sign && is_complex(v->in[0])) return sign_complex_jvp(b, v, t);
 	Value *p = partial_value(b, v, k);
 	if (!p) return NULL;
@@ -83,7 +110,8 @@ static Value *elementwise_partial_jvp(Builder *b, const OpView *v, int k, Value 
 }
 
 /* The terms of one linear group: the op with the group's operands replaced by their tangents, zeros only inside the group. */
-static void group_jvp(Builder *b, const OpView *v, int group, Value *const *t, Value **dt) {
+static void group_jvp(Builder *b, const OpView *v, int group, Value *const *t, Value **dt)
+{
 	const OpRow *row = op_row(v->code);
 	Value **in = NEW_ARRAY(b->m->arena, Value *, v->nin + 1), *out[1];
 	bool any = false, whole = true;
@@ -106,7 +134,8 @@ static void group_jvp(Builder *b, const OpView *v, int group, Value *const *t, V
 	dt[0] = rule_add(b, dt[0], out[0]);
 }
 
-void rule_jvp(Builder *b, const OpView *v, Value *const *t, Value **dt) {
+void rule_jvp(Builder *b, const OpView *v, Value *const *t, Value **dt)
+{
 	const OpRow *row = op_row(v->code);
 	bool any = false;
 	for (int r = 0; r < v->nout; r++) dt[r] = NULL;
@@ -130,7 +159,8 @@ void rule_jvp(Builder *b, const OpView *v, Value *const *t, Value **dt) {
 		if (!dtype_is_diff(v->out[r]->type->dtype)) dt[r] = NULL;
 }
 
-Value *rule_cotangent(Builder *b, const OpView *v, int k, Value *const *g) {
+Value *rule_cotangent(Builder *b, const OpView *v, int k, Value *const *g)
+{
 	if (op_row(v->code)->zero) return NULL;
 	if (rule_linear(v, k)) return rule_of(v->code)->transpose(b, v, k, g);
 	if (v->code == OP_sign && is_complex(v->in[0])) return sign_complex_jvp(b, v, g[0]);

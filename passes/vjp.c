@@ -1,0 +1,485 @@
+/* Reverse mode: one sweep over a function.
+ *
+ * Forward: the function is cloned; each active op leaves an entry on the tape of the block where its result landed (a hoisted op is
+ * differentiated once, outside the loop). Backward: entries in reverse; cotangents accumulate per value; NULL is the symbolic zero.
+ * An op that has only a jvp rule is differentiated by emitting that rule on placeholders and transposing what depends on them.
+ * Structure: vjp_region.c. Residuals: vjp_close.c.
+ */
+#include "vjp.h"
+#include <assert.h>
+#include <string.h>
+
+Tape *tape_of(Arena *a, Block *b)
+{
+	if (!b->tape) b->tape = NEW(a, Tape);
+	return b->tape;
+}
+
+void ct_add(Builder *b, Map *ct, Value *v, Value *c)
+{
+	if (c) map_set(ct, v, rule_add(b, map_get(ct, v), c));
+}
+
+void tape_backward(Builder *b, Tape *t, Map *ct)
+{
+	for (int i = t->n - 1; i >= 0; i--) {
+		Entry *e = t->at[i];
+		Value **g = NEW_ARRAY(b->m->arena, Value *, e->nout + 1);
+		bool any = false;
+		for (int r = 0; r < e->nout; r++) {
+			g[r] = map_get(ct, e->out[r]);
+			if (g[r]) map_set(ct, e->out[r], NULL), any = true;
+		}
+		if (!any) continue;
+		b->loc = e->loc;
+		e->vjp(b, e, g, ct);
+	}
+}
+
+void tape_reach(Arena *a, Tape *t, Map *ids, Values *order)
+{
+	Map seen;
+	map_init(&seen, a);
+	for (int i = t->n - 1; i >= 0; i--) {
+		Entry *e = t->at[i];
+		bool hit = false;
+		for (int r = 0; r < e->nout; r++) hit |= set_has(ids, e->out[r]);
+		for (int k = 0; hit && k < e->nact; k++) {
+			set_add(ids, e->act[k]);
+			if (set_has(&seen, e->act[k])) continue;
+			set_add(&seen, e->act[k]);
+			VEC_PUSH(a, *order, e->act[k]);
+		}
+	}
+}
+
+/* --- one tensor op ----------------------------------------------------------------------------------------------------------- */
+/* Emits the jvp rule on placeholders into a block below the current one: what does not depend on them is hoisted out of it, what is
+ * left is linear and is transposed in reverse; the block itself is dropped. */
+static void vjp_by_jvp(Builder *b, const OpView *v, const bool *want, Value *const *g, Map *ct)
+{
+	Arena *a = b->m->arena;
+	Block *l = block_new(b, BLOCK_LOOP, b->block);
+	Builder lb = *b;
+	lb.block = l;
+	Value **t = NEW_ARRAY(a, Value *, v->nin + 1), **dt = NEW_ARRAY(a, Value *, v->nout + 1);
+	for (int k = 0; k < v->nin; k++) t[k] = want[k] ? block_param(&lb, l, v->in[k]->type, NULL) : NULL;
+	rule_jvp(&lb, v, t, dt);
+	Map lct;
+	map_init(&lct, a);
+	for (int r = 0; r < v->nout; r++)
+		if (g[r] && dt[r] && dt[r]->block == l) ct_add(b, &lct, dt[r], g[r]);
+	for (Op *op = l->last; op; op = op->prev) {
+		Value **lg = NEW_ARRAY(a, Value *, op->nout + 1);
+		bool any = false;
+		for (int r = 0; r < op->nout; r++) any |= (lg[r] = map_get(&lct, op->out[r])) != NULL;
+		if (!any) continue;
+		OpView lv = op_view(b, op, op->in, op->out);
+		for (int k = 0; k < op->nin; k++) {
+			if (op->in[k]->block != l) continue;
+			assert(rule_linear(&lv, k) && "a jvp rule must be linear in its tangents");
+			ct_add(b, &lct, op->in[k], rule_of(op->code)->transpose(b, &lv, k, lg));
+		}
+	}
+	for (int k = 0; k < v->nin; k++)
+		if (t[k]) ct_add(b, ct, v->in[k], map_get(&lct, t[k]));
+}
+
+static void vjp_tensor_op(Builder *b, Entry *e, Value *const *g, Map *ct)
+{
+	bool direct = true;
+	for (int k = 0; k < e->view.nin; k++) direct &= !e->want[k] || rule_direct(&e->view, k);
+	if (!direct) {
+		vjp_by_jvp(b, &e->view, e->want, g, ct);
+		return;
+	}
+	for (int k = 0; k < e->view.nin; k++)
+		if (e->want[k]) ct_add(b, ct, e->view.in[k], rule_cotangent(b, &e->view, k, g));
+}
+
+/* --- the forward clone --------------------------------------------------------------------------------------------------------- */
+Entry *entry_new(Sweep *s, Op *source, Value **out)
+{
+	Entry *e = NEW(s->b.m->arena, Entry);
+	e->out = out, e->nout = source->nout;
+	e->loc = source->loc;
+	e->sweep = s;
+	e->counter = -1;
+	return e;
+}
+
+static Entry *forward_tensor_op(Sweep *s, Op *op, Value **in)
+{
+	Arena *a = s->b.m->arena;
+	Value **out = NEW_ARRAY(a, Value *, op->nout + 1);
+	ir_emit_n(&s->b, op->code, in, op->nin, op->attrs, op->nattr, out, op->nout);
+	Entry *e = entry_new(s, op, out);
+	e->view = op_view(&s->b, op, in, out);
+	e->want = NEW_ARRAY(a, bool, op->nin + 1);
+	e->act = NEW_ARRAY(a, Value *, op->nin + 1);
+	for (int k = 0; k < op->nin; k++)
+		if ((e->want[k] = set_has(&s->act, in[k]))) e->act[e->nact++] = in[k];
+	e->vjp = vjp_tensor_op;
+	return e;
+}
+
+void tape_push(Sweep *s, Entry *e)
+{
+	Block *at = e->out[0]->block;
+	Tape *t = tape_of(s->b.m->arena, at);
+	VEC_PUSH(s->b.m->arena, *t, e);
+}
+
+static void forward_op(Sweep *s, Op *op)
+{
+	Builder *b = &s->b;
+	b->loc = op->loc;
+	b->tag = op->tag;
+	if (!op_active(op, &s->active)) {
+		clone_op(b, op, &s->env);
+		return;
+	}
+	int mark = b->m->next_id;
+	Value **in = env_get_all(b->m->arena, &s->env, op->in, op->nin);
+	Entry *e = NULL;
+	switch (op->code) {
+	case OP_loop: e = forward_loop(s, op, in); break;
+	case OP_cond: e = forward_cond(s, op, in); break;
+	case OP_call: e = forward_call(s, op, in); break;
+	default: assert(!op->nregion && "a structure op without a reverse rule"); e = forward_tensor_op(s, op, in);
+	}
+	bool fresh = false; /* folded to, or interned with, something older: that has its entry, or is passive */
+	for (int r = 0; r < op->nout; r++) {
+		if (op->out[r]->name && !e->out[r]->name) e->out[r]->name = op->out[r]->name;
+		map_set(&s->env, op->out[r], e->out[r]);
+		fresh |= e->out[r]->id >= mark;
+	}
+	if (!fresh) return;
+	for (int r = 0; r < op->nout; r++)
+		if (set_has(&s->active, op->out[r]) && dtype_is_diff(e->out[r]->type->dtype)) set_add(&s->act, e->out[r]);
+	tape_push(s, e);
+}
+
+void forward_block(Sweep *s, Block *b)
+{
+	for (Op *op = b->first; op; op = op->next) forward_op(s, op);
+}
+
+/* --- functions ------------------------------------------------------------------------------------------------------------------- */
+static void sweep_init(Sweep *s, Func *into)
+{
+	*s = (Sweep){.b = builder_at(into), .tmp = arena_new(0, NULL, NULL)};
+	map_init(&s->env, s->tmp), map_init(&s->active, s->tmp), map_init(&s->act, s->tmp);
+}
+
+/* Clones f into the sweep's function with tapes. */
+static void sweep_forward(Sweep *s, Func *f, const bool *active)
+{
+	Block *to = s->b.block;
+	clone_params(&s->b, f->body, to, &s->env);
+	for (int k = 0; k < f->body->nparam; k++) {
+		if (!active[k] || !dtype_is_diff(f->body->param[k]->type->dtype)) continue;
+		set_add(&s->active, f->body->param[k]);
+		set_add(&s->act, to->param[k]);
+	}
+	activity_block(f->body, &s->active);
+	forward_block(s, f->body);
+	block_set_results(&s->b, to, env_get_all(s->tmp, &s->env, f->body->result, f->body->nresult), f->body->nresult);
+	s->b.tag = "bwd";
+	s->b.loc = f->loc;
+}
+
+static void drop_tapes(Block *b)
+{
+	b->tape = NULL;
+	for (Op *op = b->first; op; op = op->next)
+		for (int i = 0; i < op->nregion; i++) drop_tapes(op->region[i]);
+}
+
+static const char *ct_name(Module *m, const char *prefix, const Value *v)
+{
+	return v->name ? arena_printf(m->arena, "%s_%s", prefix, v->name) : NULL;
+}
+
+/* Symbols that a derived function uses must be bound by a parameter. A backward function that only needs the size of something gets
+ * the smallest parameter of the forward one that has it. */
+typedef struct Symbols {
+	Module *m;
+	Map *bound;
+	Values *out;
+	const char *missing;
+} Symbols;
+static void symbol_bound(void *ctx, const char *sym)
+{
+	set_add(((Symbols *)ctx)->bound, (void *)module_str(((Symbols *)ctx)->m, sym));
+}
+static void symbol_check(void *ctx, const char *sym)
+{
+	Symbols *s = ctx;
+	const char *name = module_str(s->m, sym);
+	if (!s->missing && !set_has(s->bound, name)) s->missing = name;
+}
+static void type_symbols(const Type *t, void (*fn)(void *, const char *), Symbols *s)
+{
+	for (int i = 0; i < t->rank; i++) dim_symbols(t->dim[i], fn, s);
+}
+static void block_symbols(const Block *b, Symbols *s)
+{
+	for (const Op *op = b->first; op; op = op->next) {
+		for (int r = 0; r < op->nout; r++) type_symbols(op->out[r]->type, symbol_check, s);
+		for (int k = 0; k < op->nattr; k++) {
+			if (attr_kind(op->attrs[k].key) == AK_DIM) dim_symbols(op->attrs[k].v.dim, symbol_check, s);
+			for (int i = 0; attr_kind(op->attrs[k].key) == AK_DIMS && i < op->attrs[k].n; i++)
+				dim_symbols(op->attrs[k].v.dims[i], symbol_check, s);
+		}
+		for (int i = 0; i < op->nregion; i++) block_symbols(op->region[i], s);
+	}
+}
+static bool binds(const Value *p, const char *sym)
+{
+	const char *name;
+	for (int i = 0; i < p->type->rank; i++)
+		if (dim_is_sym(p->type->dim[i], &name) && !strcmp(name, sym)) return true;
+	return false;
+}
+static bool mentions(Module *m, Arena *tmp, const Value *p, const char *sym)
+{
+	Symbols s = {.m = m, .bound = &(Map){0}};
+	map_init(s.bound, tmp);
+	type_symbols(p->type, symbol_bound, &s);
+	return set_has(s.bound, module_str(m, sym));
+}
+/* Adds to extra the parameters of from that bind what g's body uses and g's present parameters don't. */
+static void bind_symbols(Arena *tmp, Func *g, const Block *from, Values *extra)
+{
+	Module *m = g->module;
+	Map bound;
+	map_init(&bound, tmp);
+	Symbols s = {.m = m, .bound = &bound};
+	const char *name;
+	for (int k = 0; k < g->body->nparam; k++)
+		for (int i = 0; i < g->body->param[k]->type->rank; i++)
+			if (dim_is_sym(g->body->param[k]->type->dim[i], &name)) symbol_bound(&s, name);
+	for (;;) {
+		s.missing = NULL;
+		block_symbols(g->body, &s);
+		for (int r = 0; r < g->body->nresult; r++) type_symbols(g->body->result[r]->type, symbol_check, &s);
+		if (!s.missing) return;
+		const Value *best = NULL;
+		for (int k = 0; k < from->nparam; k++) {
+			const Value *p = from->param[k];
+			if (binds(p, s.missing) && (!best || p->type->rank < best->type->rank)) best = p;
+		}
+		for (int k = 0; !best && k < from->nparam; k++)
+			if (mentions(m, tmp, from->param[k], s.missing)) best = from->param[k];
+		set_add(&bound, (void *)s.missing);
+		if (!best) continue; /* a dimension argument of the program itself */
+		for (int i = 0; i < best->type->rank; i++)
+			if (dim_is_sym(best->type->dim[i], &name)) symbol_bound(&s, name);
+		VEC_PUSH(tmp, *extra, (Value *)best);
+	}
+}
+
+/* Parameters of g reordered to first.., those in seeds last. */
+static void params_order(Func *g, Value **p, int n)
+{
+	g->body->param = arena_copy(g->module->arena, p, sizeof *p * (size_t)n);
+	g->body->nparam = n;
+	for (int k = 0; k < n; k++) p[k]->index = k;
+}
+
+static void add_seeds(Builder *b, const Block *fwd, const bool *seeded, Map *ct, Values *seeds)
+{
+	for (int r = 0; r < fwd->nresult; r++) {
+		Value *v = fwd->result[r];
+		if (!seeded[r] || !dtype_is_diff(v->type->dtype)) continue;
+		Value *c = block_param(b, b->block, v->type, ct_name(b->m, "ct", v));
+		VEC_PUSH(b->m->arena, *seeds, c);
+		ct_add(b, ct, v, c);
+	}
+}
+
+/* f.fwd: (params..) -> (results.., residuals..). f.bwd: (params[pres].., residuals.., cotangents..) -> cotangents of params in mask. */
+Derived *vjp_derive(Func *f, const bool *active, const bool *seeded)
+{
+	Module *m = f->module;
+	int np = f->body->nparam, nr = f->body->nresult;
+	Derived *d = derived_find(f, derived_key(m, "fwd", active, np, seeded, nr), NULL);
+	if (d) return d;
+	d = derived_add(f, derived_key(m, "fwd", active, np, seeded, nr), NULL);
+	d->a = derived_func(f, d->key);
+	d->b = derived_func(f, derived_key(m, "bwd", active, np, seeded, nr));
+	Sweep s;
+	sweep_init(&s, d->a);
+	sweep_forward(&s, f, active);
+	Block *F = d->a->body, *G = d->b->body;
+	Builder b = builder_at(d->b);
+	b.tag = "bwd", b.loc = f->loc;
+	G->twin = F;
+	Map ct, to;
+	map_init(&ct, s.tmp), map_init(&to, s.tmp);
+	Values seeds = {0}, kept = {0}, order = {0}, extra = {0};
+	add_seeds(&b, F, seeded, &ct, &seeds);
+	tape_backward(&b, tape_of(m->arena, F), &ct);
+	d->mask = NEW_ARRAY(m->arena, bool, np + 1);
+	Value **res = NEW_ARRAY(m->arena, Value *, np + nr + 1);
+	int n = 0;
+	for (int k = 0; k < np; k++) {
+		Value *c = map_get(&ct, F->param[k]);
+		if ((d->mask[k] = active[k] && c)) res[n++] = c;
+	}
+	func_set_results(d->b, res, n);
+	vjp_close(G, F, 0, f->remat, &kept);
+	G->twin = NULL;
+	bind_symbols(s.tmp, d->b, F, &extra);
+	for (int i = 0; i < extra.n; i++) VEC_PUSH(m->arena, kept, extra.at[i]);
+	/* parameters first, in their order, then what the forward function has to hand over */
+	d->pres = NEW_ARRAY(m->arena, int, np + 1);
+	for (int k = 0; k < np; k++)
+		for (int i = 0; i < kept.n; i++)
+			if (kept.at[i] == F->param[k] && !map_get(&to, kept.at[i])) {
+				d->pres[d->npres++] = k;
+				map_set(&to, kept.at[i], block_param(&b, G, kept.at[i]->type, kept.at[i]->name));
+				VEC_PUSH(m->arena, order, map_get(&to, kept.at[i]));
+			}
+	Value **all = NEW_ARRAY(m->arena, Value *, nr + kept.n + 1);
+	for (int r = 0; r < nr; r++) all[r] = F->result[r];
+	for (int i = 0; i < kept.n; i++) {
+		if (map_get(&to, kept.at[i])) continue;
+		all[nr + d->nres++] = kept.at[i];
+		map_set(&to, kept.at[i], block_param(&b, G, kept.at[i]->type, kept.at[i]->name));
+		VEC_PUSH(m->arena, order, map_get(&to, kept.at[i]));
+	}
+	for (int i = 0; i < seeds.n; i++) VEC_PUSH(m->arena, order, seeds.at[i]);
+	params_order(d->b, order.at, order.n);
+	block_substitute(G, &to);
+	func_set_results(d->a, all, nr + d->nres);
+	d->b->noinline_cse = f->remat;
+	derived_add(d->a, module_str(m, "primal"), NULL)->a = f;
+	drop_tapes(F);
+	trim_func(d->a);
+	trim_func(d->b);
+	arena_free(s.tmp);
+	return d;
+}
+
+/* (params..) cloned with tapes into g, one function for both directions. */
+Func *transform_vjp(Func *f, const bool *active, const bool *seeded, bool values)
+{
+	Module *m = f->module;
+	int bad = diag_bad(m);
+	f = derived_wrap(f);
+	int np = f->body->nparam, nr = f->body->nresult, n = 0;
+	const char *key = derived_key(m, values ? "vjp" : "pullback", active, np, seeded, nr);
+	Derived *d = derived_find(f, key, NULL);
+	if (d) return d->a;
+	Func *g = derived_func(f, key);
+	Sweep s;
+	sweep_init(&s, g);
+	sweep_forward(&s, f, active);
+	Map ct;
+	map_init(&ct, s.tmp);
+	Values seeds = {0};
+	add_seeds(&s.b, g->body, seeded, &ct, &seeds);
+	tape_backward(&s.b, tape_of(m->arena, g->body), &ct);
+	Value **res = NEW_ARRAY(m->arena, Value *, nr + np + 1);
+	for (int r = 0; values && r < nr; r++) res[n++] = g->body->result[r];
+	for (int k = 0; k < np; k++) {
+		if (!active[k]) continue;
+		Value *c = map_get(&ct, g->body->param[k]);
+		res[n++] = c ? c : ir_zeros(&s.b, g->body->param[k]->type);
+	}
+	func_set_results(g, res, n);
+	drop_tapes(g->body);
+	trim_func(g);
+	arena_free(s.tmp);
+	if (diag_bad(m) != bad) return NULL;
+	derived_add(f, key, NULL)->a = g;
+	return g;
+}
+
+Func *transform_grad(Func *f, const bool *active, bool values)
+{
+	Module *m = f->module;
+	bool *seeded = NEW_ARRAY(m->arena, bool, f->body->nresult + 1);
+	assert(f->body->nresult && f->body->result[0]->type->rank == 0 && dtype_is_float(f->body->result[0]->type->dtype));
+	seeded[0] = true;
+	const char *key = derived_key(m, values ? "value_and_grad" : "grad", active, f->body->nparam, NULL, 0);
+	Derived *d = derived_find(f, key, NULL);
+	if (d) return d->a;
+	Func *v = transform_vjp(f, active, seeded, values);
+	if (!v) return NULL;
+	/* the seed is a constant: the multiplications by it fold when the body is emitted again */
+	Func *g = derived_func(f, key);
+	Builder b = builder_at(g);
+	Map env;
+	map_init(&env, m->arena);
+	int np = f->body->nparam;
+	for (int k = 0; k < np; k++) map_set(&env, v->body->param[k], func_param(g, v->body->param[k]->type, v->body->param[k]->name));
+	map_set(&env, v->body->param[np], ir_scalar(&b, f->body->result[0]->type->dtype, 1));
+	for (Op *op = v->body->first; op; op = op->next) {
+		b.tag = op->tag;
+		clone_op(&b, op, &env);
+	}
+	func_set_results(g, env_get_all(m->arena, &env, v->body->result, v->body->nresult), v->body->nresult);
+	trim_func(g);
+	derived_add(f, key, NULL)->a = g;
+	return g;
+}
+
+/* --- transposing a linear function -------------------------------------------------------------------------------------------------- */
+Func *vjp_transpose(Func *g, const bool *linear)
+{
+	Module *m = g->module;
+	int np = g->body->nparam, nr = g->body->nresult, n = 0;
+	const char *key = derived_key(m, "transpose", linear, np, NULL, 0);
+	Derived *d = derived_find(g, key, NULL);
+	if (d) return d->a;
+	Func *t = derived_func(g, key);
+	Sweep s;
+	sweep_init(&s, t);
+	sweep_forward(&s, g, linear);
+	Map ct;
+	map_init(&ct, s.tmp);
+	Values seeds = {0}, order = {0};
+	bool *all = NEW_ARRAY(m->arena, bool, nr + 1);
+	for (int r = 0; r < nr; r++) all[r] = true;
+	add_seeds(&s.b, t->body, all, &ct, &seeds);
+	tape_backward(&s.b, tape_of(m->arena, t->body), &ct);
+	Value **res = NEW_ARRAY(m->arena, Value *, np + 1);
+	for (int k = 0; k < np; k++) {
+		if (!linear[k]) continue;
+		Value *c = map_get(&ct, t->body->param[k]);
+		res[n++] = c ? c : ir_zeros(&s.b, t->body->param[k]->type);
+	}
+	func_set_results(t, res, n);
+	drop_tapes(t->body);
+	trim_func(t);
+	for (int k = 0; k < np; k++)
+		if (!linear[k]) VEC_PUSH(m->arena, order, t->body->param[k]);
+	for (int i = 0; i < seeds.n; i++) VEC_PUSH(m->arena, order, seeds.at[i]);
+	params_order(t, order.at, order.n);
+	Value **bad;
+	int nbad;
+	block_free_values(s.tmp, t->body, &bad, &nbad);
+	arena_free(s.tmp);
+	if (nbad) {
+		Op *at = g->body->last;
+		diag(m->diag, DIAG_ERROR,
+		     g->loc.file ? g->loc
+		     : at        ? at->loc
+		                 : NO_LOC,
+		     "custom.linear", "the rule `%s` is not linear in its tangents", g->name);
+		diag_help(m->diag, "a derivative rule may multiply tangents or cotangents only by values that do not depend on them");
+		return NULL;
+	}
+	derived_add(g, key, NULL)->a = t;
+	return t;
+}
+
+Func *transform_transpose(Func *g, const bool *linear)
+{
+	int bad = diag_bad(g->module);
+	Func *t = vjp_transpose(g, linear);
+	return diag_bad(g->module) == bad ? t : NULL;
+}
