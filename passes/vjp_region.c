@@ -92,13 +92,12 @@ Entry *forward_loop(Sweep *s, Op *op, Value **in)
 	return e;
 }
 
-/* r's values of every step: one more stacked result of the forward loop. NULL after a diagnostic: nothing bounds their number. */
+/* r's values of every step: one more stacked result of the forward loop. */
 static Value *stack(Builder *b, Entry *e, Value *r)
 {
 	Op *L = e->op;
 	Block *F = e->arm[0];
 	LoopParts q = loop_parts(L);
-	if (!q.trips) return NULL;
 	for (int k = q.nc; k < F->nresult; k++)
 		if (F->result[k] == r) return L->out[k];
 	block_add_result(b, F, r);
@@ -194,6 +193,10 @@ static void vjp_loop(Builder *b, Entry *e, Value *const *user_g, Map *ct)
 	for (int k = 0; k < e->nout; k++) g[e->counter >= 0 && k >= e->counter ? k + 1 : k] = user_g[k];
 	LoopDual d = loop_dual(b, e, g);
 	if (d.ncarry + d.nrow + d.caps.n == 0) return;
+	if (!q.trips) {
+		unbounded(b, e);
+		return;
+	}
 	if (q.reverse && e->counter >= 0) {
 		diag(b->m->diag, DIAG_LIMITATION, e->loc, "grad.while", "reverse mode through a loop that counts down and may end early");
 		diag_help(b->m->diag, "count up, and index with N - 1 - i");
@@ -217,10 +220,6 @@ static void vjp_loop(Builder *b, Entry *e, Value *const *user_g, Map *ct)
 		}
 		if (!r->def && r->index > q.nc) source = L->in[r->index - 1];
 		else source = stack(b, e, r);
-		if (!source) {
-			unbounded(b, e);
-			return;
-		}
 		xs[nxs++] = source;
 		map_set(&to, r, block_param(b, B, r->type, r->name));
 	}

@@ -1,0 +1,436 @@
+"""Rules, table-driven: every row of ops.def. jvp against finite differences, vjp by the adjoint identity, second order, batching of every
+subset of operands against a loop, twice; symbolic dimensions at sizes 0, 1 and more; the narrow dtypes and c64."""
+import pathlib
+import re
+
+import numpy as np
+import pytest
+
+from transform_kit import NAME, NP, Fn, Tool, ToolError, check_adjoint, check_batch, check_jvp_fd, check_second_order, parse_type, prepend, scalarised, with_sizes
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+
+
+@pytest.fixture(scope="module")
+def tool(build):
+    return Tool(str(build / "transform_tool"))
+
+
+def split_row(text):
+    """The arguments of one ELEM(..) or TENSOR(..) row."""
+    out, depth, quoted, cur = [], 0, False, ""
+    for c in text:
+        if c == '"':
+            quoted = not quoted
+        if c == "," and not quoted and depth == 0:
+            out.append(cur.strip())
+            cur = ""
+            continue
+        depth += (c == "(") - (c == ")") if not quoted else 0
+        cur += c
+    return out + [cur.strip()]
+
+
+def rows(kind):
+    text = (ROOT / "ir" / "ops.def").read_text()
+    return [split_row(m) for m in re.findall(rf"^{kind}\((.*)\)$", text, re.M)]
+
+
+ELEM = {r[0]: dict(n=int(r[1]), takes=r[2], res=r[3], partial=r[8:11], lin=r[11].strip('"'), zero=r[12]) for r in rows("ELEM")}
+TENSOR = {r[0]: dict(lin=r[4].strip('"'), zero=r[5], flags=r[6]) for r in rows("TENSOR")}
+
+# --- element-wise ------------------------------------------------------------------------------------------------------------
+POSITIVE = {"log", "log2", "log10", "sqrt", "rsqrt", "cbrt", "pow"}
+UNIT = {"asin", "acos", "atanh", "erfinv"}
+
+
+def elementwise_arg(op, k, shape, r, dtype="f64"):
+    x = r.standard_normal(shape)
+    if dtype == "c64":
+        return (x + 1j * r.standard_normal(shape) + (2 if op in POSITIVE else 0)).astype(np.complex64)
+    if op in POSITIVE and (op != "pow" or k == 0):
+        x = np.abs(x) + 0.3
+    elif op in UNIT:
+        x = np.clip(x / 3, -0.8, 0.8)
+    elif op in ("acosh",):
+        x = np.abs(x) + 1.2
+    elif op == "log1p":
+        x = np.abs(x)
+    elif op in ("div", "rem", "floordiv") and k == 1:
+        x = np.sign(x) * (np.abs(x) + 0.5)
+    elif op == "select" and k == 0:
+        return x > 0
+    return np.asarray(x).astype(NP[dtype])
+
+
+def out_dtype(op, d):
+    res = ELEM[op]["res"]
+    return {"SAME": d, "BOOL": "bool", "ABSOF": "f32" if d == "c64" else d, "DTYPE": "f32", "CPLX": "c64"}[res]
+
+
+def elementwise_fn(op, d, dims="3,4"):
+    types = [f"{d}[{dims}]"] * ELEM[op]["n"]
+    if op == "select":
+        types[0] = f"bool[{dims}]"
+    f = Fn("f", *types)
+    y = f(op, *f.p, attrs="dtype=f32" if op == "convert" else "")
+    return f.ret((f"{out_dtype(op, d)}[{dims}]", y)), types
+
+
+TAKES_F64 = [o for o, r in ELEM.items() if r["takes"] in ("ALL", "NUM", "FLT", "INX", "REAL") and r["res"] != "CPLX"]
+SMOOTH = [o for o in TAKES_F64 if ELEM[o]["zero"] == "NONE" and o not in ("convert", "sign")]
+
+
+@pytest.mark.parametrize("op", TAKES_F64)
+def test_elementwise_jvp_and_vjp(tool, op):
+    f, types = elementwise_fn(op, "f64")
+    tool.module(str(f))
+    r = np.random.default_rng(7)
+    args = [elementwise_arg(op, k, (3, 4), r) for k in range(len(types))]
+    active = [t.startswith("f64") for t in types]
+    if op == "convert":
+        check_jvp_fd(tool, "f", args, active, h=1e-2, tol=1e-4)
+        check_adjoint(tool, "f", args, active, tol=1e-5)
+        return
+    check_jvp_fd(tool, "f", args, active, tol=1e-5)
+    if out_dtype(op, "f64") == "f64":
+        check_adjoint(tool, "f", args, active)
+    for k in range(len(types)):  # one operand at a time: the others are symbolic zeros
+        only = [j == k and active[j] for j in range(len(types))]
+        if any(only):
+            check_jvp_fd(tool, "f", args, only, tol=1e-5)
+
+
+@pytest.mark.parametrize("op", SMOOTH)
+def test_elementwise_second_order(tool, op):
+    f, types = elementwise_fn(op, "f64")
+    s = scalarised("f", types, [f"{out_dtype(op, 'f64')}[3,4]"])
+    tool.module(str(f) + str(s))
+    r = np.random.default_rng(8)
+    args = [elementwise_arg(op, k, (3, 4), r) for k in range(len(types))] + [r.standard_normal((3, 4))]
+    check_second_order(tool, "s", args, [t.startswith("f64") for t in types] + [True])
+
+
+COMPLEX = [o for o, r in ELEM.items() if r["takes"] in ("ALL", "NUM", "INX", "CPX") and o not in ("floordiv",)]
+
+
+@pytest.mark.parametrize("op", COMPLEX)
+def test_elementwise_c64(tool, op):
+    f, types = elementwise_fn(op, "c64")
+    tool.module(str(f))
+    r = np.random.default_rng(9)
+    args = [elementwise_arg(op, k, (3, 4), r, "c64") for k in range(len(types))]
+    active = [t.startswith("c64") for t in types]
+    if op not in ("maximum", "minimum", "round", "convert"):
+        check_jvp_fd(tool, "f", args, active, h=1e-2, tol=3e-3)
+    if out_dtype(op, "c64") in ("c64", "f32"):
+        check_adjoint(tool, "f", args, active, tol=1e-4)
+
+
+def test_complex_of_two_reals(tool):
+    f, types = elementwise_fn("complex", "f32")
+    tool.module(str(f))
+    r = np.random.default_rng(1)
+    check_adjoint(tool, "f", [r.standard_normal((3, 4)).astype(np.float32) for _ in range(2)], [True, True], tol=1e-5)
+
+
+@pytest.mark.parametrize("d", ["f16", "bf16", "f32"])
+@pytest.mark.parametrize("op", [o for o in SMOOTH if ELEM[o]["takes"] != "CPX"])
+def test_elementwise_narrow(tool, op, d):
+    """Cotangents have the primal's dtype and are near those of f64."""
+    f, types = elementwise_fn(op, d)
+    g, wide_types = elementwise_fn(op, "f64")
+    g.name = "g"
+    tool.module(str(f) + str(g))
+    r = np.random.default_rng(10)
+    args = [elementwise_arg(op, k, (3, 4), r, "f64") for k in range(len(types))]
+    active = [not t.startswith("bool") for t in types]
+    low = [a if a.dtype == bool else a.astype(NP[d]) for a in args]
+    one = np.ones((3, 4))
+    a = tool.eval(tool.vjp("f", active, [True]), *low, one.astype(NP[d]))
+    b = tool.eval(tool.vjp("g", active, [True]), *[x if x.dtype == bool else x.astype(np.float64) for x in low], one)
+    tol = {"f16": 4e-3, "bf16": 4e-2, "f32": 1e-5}[d]
+    for x, y in zip(a[1:], b[1:]):
+        assert NAME[x.dtype] == d
+        assert np.allclose(x.astype(np.float64), y, rtol=4 * tol, atol=4 * tol * (1 + np.abs(y).max()))
+
+
+@pytest.mark.parametrize("op", [o for o in ELEM if ELEM[o]["takes"] not in ("CPX",)])
+def test_elementwise_batch(tool, op):
+    d = {"INTB": "i32", "INT": "i32"}.get(ELEM[op]["takes"], "f32")
+    f, types = elementwise_fn(op, d)
+    tool.module(str(f))
+    r = np.random.default_rng(11)
+
+    def make(k):
+        if d == "i32":
+            return r.integers(0, 5, (3, 4)).astype(np.int32)
+        return elementwise_arg(op, k, (3, 4), r, d)
+    args = [make(k) for k in range(len(types))]
+    check_batch(tool, "f", args, twice=True, vary=lambda k, a, _: make(k))
+
+
+# --- tensor ops: (name, operand types, attributes, result types, how to make operands) -------------------------------------------
+def normal(r, shape, d):
+    x = r.standard_normal(shape)
+    return (x + 1j * r.standard_normal(shape) if d == "c64" else x).astype(NP[d])
+
+
+def index(n):
+    return lambda r, shape, d: r.integers(-1, n + 1, shape).astype(np.int32)
+
+
+def distinct_rows(n):
+    def make(r, shape, d):
+        flat = [r.permutation(n)[:shape[-2]].reshape(-1, 1) for _ in range(int(np.prod(shape[:-2])))]
+        return np.concatenate(flat).reshape(shape).astype(np.int32)
+    return make
+
+
+def positive(r, shape, d):
+    return (np.abs(r.standard_normal(shape)) + 0.4).astype(NP[d])
+
+
+def some_zeros(r, shape, d):
+    x = r.standard_normal(shape)
+    return np.where(r.random(shape) < 0.3, 0.0, x).astype(NP[d])
+
+
+def key(r, shape, d):
+    return r.integers(0, 2**32, shape, dtype=np.uint32)
+
+
+def rising(r, shape, d):
+    return np.sort(r.standard_normal(shape), -1).astype(NP[d])
+
+
+CASES = []
+
+
+def case(op, types, attrs, results, *make, name="", first=True):
+    make = list(make) + [normal] * (len(types) - len(make))
+    CASES.append(pytest.param(op, types, attrs, results, make, id=op + (f"-{name}" if name else "")))
+
+
+case("broadcast", ["f64[3]"], "shape=[2,3,4], dims=[1]", ["f64[2,3,4]"])
+case("broadcast", ["f64"], "shape=[2,3], dims=[]", ["f64[2,3]"], name="scalar")
+case("reshape", ["f64[3,4]"], "shape=[2,6]", ["f64[2,6]"])
+case("transpose", ["f64[2,3,4]"], "perm=[2,0,1]", ["f64[4,2,3]"])
+case("rev", ["f64[3,4]"], "axes=[1]", ["f64[3,4]"])
+case("slice", ["f64[5,7]"], "lo=[1,2], hi=[4,7], step=[1,2]", ["f64[3,3]"])
+case("slice", ["f64[5,7]"], "lo=[0,1], hi=[1,2], step=[3,4]", ["f64[1,1]"], name="one")
+case("pad", ["f64[3,4]", "f64"], "lo=[1,0], hi=[2,3], step=[1,2]", ["f64[6,10]"])
+case("pad", ["f64[5,4]", "f64"], "lo=[-1,2], hi=[1,-2], step=[1,3]", ["f64[5,10]"], name="crop")
+case("concat", ["f64[2,3]", "f64[2,1]", "f64[2,2]"], "axis=1", ["f64[2,6]"])
+case("dslice", ["f64[5,6]", "i32", "i32"], "axes=[0,1], sizes=[2,3]", ["f64[2,3]"], normal, index(6), index(6))
+case("dslice", ["f64[5,6]", "i32"], "axes=[1], sizes=[3]", ["f64[5,3]"], normal, index(6), name="one-axis")
+case("dupdate", ["f64[5,6]", "f64[2,6]", "i32"], 'axes=[0], mode="set"', ["f64[5,6]"], normal, normal, index(5), name="set")
+case("dupdate", ["f64[5,6]", "f64[5,2]", "i32"], 'axes=[1], mode="add"', ["f64[5,6]"], normal, normal, index(6), name="add")
+case("dupdate", ["f64[5,6]", "f64[2,3]", "i32", "i32"], 'axes=[0,1], mode="set"', ["f64[5,6]"], normal, normal, index(6), index(6), name="two")
+case("gather", ["f64[5,3]", "i32[4,1]"], 'axes=[0], nb=0, oob="clamp"', ["f64[4,3]"], normal, index(5))
+case("gather", ["f64[5,3]", "i32[4,1]"], 'axes=[1], nb=0, oob="zero"', ["f64[4,5]"], normal, index(3), name="zero")
+case("gather", ["f64[5,3,2]", "i32[2,4,2]"], 'axes=[0,2], nb=0, oob="clamp"', ["f64[2,4,3]"], normal, index(4), name="two")
+case("gather", ["f64[2,5,3]", "i32[2,4,1]"], 'axes=[1], nb=1, oob="clamp"', ["f64[2,4,3]"], normal, index(5), name="batch")
+case("gather", ["f64[5,3]", "i32[4,1]"], 'axes=[0], nb=0, oob="clamp", unique=true', ["f64[4,3]"], normal, distinct_rows(5), name="unique")
+for mode in ("set", "add"):
+    case("scatter", ["f64[5,3]", "i32[6,1]", "f64[6,3]"], f'axes=[0], nb=0, oob="drop", mode="{mode}"', ["f64[5,3]"], normal, index(5), name=mode)
+    case("scatter", ["f64[2,5,3]", "i32[2,4,1]", "f64[2,4,3]"], f'axes=[1], nb=1, oob="clamp", mode="{mode}"', ["f64[2,5,3]"], normal, index(5), name=mode + "-batch")
+    case("scatter", ["f64[4,3,2]", "i32[7,2]", "f64[7,3]"], f'axes=[0,2], nb=0, oob="clamp", mode="{mode}"', ["f64[4,3,2]"], normal, index(3), name=mode + "-two")
+for mode in ("max", "min", "mul"):
+    case("scatter", ["f64[5,3]", "i32[6,1]", "f64[6,3]"], f'axes=[0], nb=0, oob="drop", mode="{mode}"', ["f64[5,3]"], normal, index(5), name=mode)
+for red in ("sum", "prod", "max", "min"):
+    case(f"reduce_{red}", ["f64[2,3,4]"], "axes=[0,2]", ["f64[3]"])
+    case(f"reduce_{red}", ["f64[5]"], "axes=[0]", ["f64"], name="all")
+case("reduce_prod", ["f64[4,5]"], "axes=[1]", ["f64[4]"], some_zeros, name="zeros")
+case("argmax", ["f64[3,4]"], "axis=1", ["u32[3]"])
+case("argmin", ["f64[3,4]"], "axis=0", ["u32[4]"])
+case("reduce_and", ["bool[3,4]"], "axes=[1]", ["bool[3]"], lambda r, s, d: r.random(s) < 0.8)
+case("reduce_or", ["bool[3,4]"], "axes=[0]", ["bool[4]"], lambda r, s, d: r.random(s) < 0.2)
+for rev in ("false", "true"):
+    for exc in ("false", "true"):
+        tag = ("r" if rev == "true" else "f") + ("x" if exc == "true" else "i")
+        for scan in ("cumsum", "cumprod", "cumlogsumexp"):
+            skip_inf = scan == "cumlogsumexp" and exc == "true"
+            if not skip_inf:
+                case(scan, ["f64[3,4]"], f"axis=1, reverse={rev}, exclusive={exc}", ["f64[3,4]"], name=tag)
+    case("cumprod", ["f64[4,5]"], f"axis=0, reverse={rev}, exclusive=false", ["f64[4,5]"], some_zeros, name="zeros-" + rev)
+    case("cummax", ["f64[3,4]"], f"axis=1, reverse={rev}", ["f64[3,4]", "i32[3,4]"], name=rev)
+    case("cummin", ["f64[3,4]"], f"axis=0, reverse={rev}", ["f64[3,4]", "i32[3,4]"], name=rev)
+    case("linrec", ["f64[3,4]", "f64[3,4]"], f"axis=1, reverse={rev}", ["f64[3,4]"], name=rev)
+case("sort", ["f64[3,4]"], "axis=1", ["f64[3,4]", "i32[3,4]"])
+case("sort", ["f64[3,4]"], "axis=0", ["f64[3,4]", "i32[3,4]"], name="first")
+case("searchsorted", ["f64[5]", "f64[2,3]"], "right=false", ["u32[2,3]"], rising)
+case("searchsorted", ["f64[5]", "f64[2,3]"], "right=true", ["u32[2,3]"], rising, name="right")
+case("dot", ["f64[3,4]", "f64[4,5]"], "lhs_contract=[1], rhs_contract=[0], lhs_batch=[], rhs_batch=[]", ["f64[3,5]"])
+case("dot", ["f64[2,3,4]", "f64[5,4,2]"], "lhs_contract=[2], rhs_contract=[1], lhs_batch=[0], rhs_batch=[2]", ["f64[2,3,5]"], name="batch")
+case("dot", ["f64[3,4,2]", "f64[2,5,3]"], "lhs_contract=[0,2], rhs_contract=[2,0], lhs_batch=[], rhs_batch=[]", ["f64[4,5]"], name="two")
+case("dot", ["f64[3]", "f64[3]"], "lhs_contract=[0], rhs_contract=[0], lhs_batch=[], rhs_batch=[]", ["f64"], name="inner")
+case("dot", ["f64[3]", "f64[2]"], "lhs_contract=[], rhs_contract=[], lhs_batch=[], rhs_batch=[]", ["f64[3,2]"], name="outer")
+case("rng_bits", ["u32[2]"], "shape=[3,4], width=4", ["u32[3,4]"], key)
+case("rng_bits", ["u32[3,2]"], "shape=[5], width=2", ["u16[3,5]"], key, name="keys")
+case("bitcast", ["f64[3,4]"], "dtype=u32", ["u32[3,8]"])
+case("barrier", ["f64[3]", "f64[2,2]"], "", ["f64[3]", "f64[2,2]"])
+
+NEEDS_NO_CASE = {"const": "no operand", "iota": "no operand", "dimsize": "no operand", "print": "effect", "assert": "effect",
+                 "call": "structure", "loop": "structure", "cond": "structure"}
+
+
+def make_case(op, types, attrs, results):
+    f = Fn("f", *types)
+    ys = f(op, *f.p, attrs=attrs, n=len(results))
+    return f.ret(*zip(results, ys if isinstance(ys, list) else [ys]))
+
+
+def make_args(types, make, seed):
+    r = np.random.default_rng(seed)
+    return [m(r, with_sizes(t, {})[1], parse_type(t)[0]) for m, t in zip(make, types)]
+
+
+def test_every_row_has_a_case():
+    have = {c.values[0] for c in CASES}
+    assert set(TENSOR) == have | set(NEEDS_NO_CASE)
+
+
+def test_rule_zero_has_reason():
+    for name, r in ELEM.items():
+        given = [p for p in r["partial"] if p != "NULL"]
+        assert r["zero"] != "NONE" or given or r["lin"], name
+        assert r["zero"] == "NONE" or not (given or r["lin"]), name
+    for name, r in TENSOR.items():
+        own = "OWN_JVP" in r["flags"] or "REGION" in r["flags"] or "EFFECT" in r["flags"]
+        assert (r["zero"] != "NONE") != bool(r["lin"] or own), name
+
+
+@pytest.mark.parametrize("op, types, attrs, results, make", CASES)
+def test_rule(tool, op, types, attrs, results, make):
+    f = make_case(op, types, attrs, results)
+    args = make_args(types, make, 5)
+    active = [t.startswith("f64") for t in types]
+    text = str(f)
+    smooth = TENSOR[op]["zero"] == "NONE" and any(t.startswith("f64") for t in results)
+    if smooth:
+        s = scalarised("f", types, results)
+        text += str(s)
+    tool.module(text)
+    if any(active):
+        check_jvp_fd(tool, "f", args, active)
+        if smooth:
+            check_adjoint(tool, "f", args, active)
+            for k in range(len(types)):
+                if active[k] and sum(active) > 1:
+                    only = [j == k for j in range(len(types))]
+                    check_jvp_fd(tool, "f", args, only)
+                    check_adjoint(tool, "f", args, only)
+            r = np.random.default_rng(6)
+            weights = [normal(r, with_sizes(t, {})[1], "f64") for t in results if t.startswith("f64")]
+            check_second_order(tool, "s", args + weights, active + [True] * len(weights), tol=1e-5)
+
+
+@pytest.mark.parametrize("op, types, attrs, results, make", CASES)
+def test_rule_batch_each_subset(tool, op, types, attrs, results, make):
+    tool.module(str(make_case(op, types, attrs, results)))
+    args = make_args(types, make, 5)
+    check_batch(tool, "f", args, twice=True, vary=lambda k, a, r: make[k](r, a.shape, parse_type(types[k])[0]))
+
+
+@pytest.mark.parametrize("op, types, attrs, results, make", [c for c in CASES if TENSOR[c.values[0]]["zero"] == "NONE"])
+def test_rule_batched_derivative(tool, op, types, attrs, results, make):
+    """vmap of vjp against one vjp per lane: the rules of what rules emit."""
+    tool.module(str(make_case(op, types, attrs, results)))
+    active = [t.startswith("f64") for t in types]
+    floats = [t.startswith("f64") for t in results]
+    if not any(floats):
+        return
+    back = tool.vjp("f", active, floats, False)
+    g = [normal(np.random.default_rng(3), with_sizes(t, {})[1], "f64") for t in results if t.startswith("f64")]
+    check_batch(tool, back, make_args(types, make, 5) + g, subsets=[tuple(range(len(types) + len(g))), tuple(range(len(types))), (len(types),)], tol=1e-9,
+                vary=lambda k, a, r: make[k](r, a.shape, parse_type(types[k])[0]) if k < len(types) else normal(r, a.shape, "f64"))
+
+
+DTYPED = [c for c in CASES if TENSOR[c.values[0]]["zero"] == "NONE" and c.values[0] not in ("cumlogsumexp",)]
+
+
+@pytest.mark.parametrize("d", ["f16", "bf16", "f32", "c64"])
+@pytest.mark.parametrize("op, types, attrs, results, make", DTYPED)
+def test_rule_other_dtypes(tool, op, types, attrs, results, make, d):
+    """Cotangents in the primal's dtype, near those of f64 (c64: the adjoint identity)."""
+    if d == "c64" and op in ("reduce_max", "reduce_min", "cummax", "cummin", "sort"):
+        return
+    if d == "c64" and any(m in attrs for m in ('"max"', '"min"')):
+        return
+
+    def swap(ts):
+        return [t.replace("f64", d) for t in ts]
+    f, g = make_case(op, swap(types), attrs, swap(results)), make_case(op, types, attrs, results)
+    g.name = "g"
+    tool.module(str(f) + str(g))
+    active, floats = [t.startswith("f64") for t in types], [t.startswith("f64") for t in results]
+    if d == "c64":
+        r = np.random.default_rng(5)
+        args = [normal(r, with_sizes(t, {})[1], "c64") if t.startswith("f64") else m(r, with_sizes(t, {})[1], "i32") for m, t in zip(make, types)]
+        check_adjoint(tool, "f", args, active, tol=2e-4)
+        return
+    args = make_args(types, make, 5)
+    low = [a.astype(NP[d]) if a.dtype == np.float64 else a for a in args]
+    ct = [normal(np.random.default_rng(3), with_sizes(t, {})[1], "f64").astype(NP[d]) for t in results if t.startswith("f64")]
+    a = tool.eval(tool.vjp("f", active, floats, False), *low, *ct)
+    b = tool.eval(tool.vjp("g", active, floats, False), *[x.astype(np.float64) if n else x for x, n in zip(low, active)], *[c.astype(np.float64) for c in ct])
+    tol = {"f16": 2e-2, "bf16": 1e-1, "f32": 1e-4}[d]
+    for x, y in zip(a, b):
+        assert NAME[x.dtype] == d
+        near_enough = np.abs(x.astype(np.float64) - y) <= tol * (1 + np.abs(y).max(initial=0))
+        assert near_enough.all(), (x, y)
+
+
+# --- symbolic dimensions, sizes 0, 1 and more ---------------------------------------------------------------------------------------
+SYMBOLIC = [
+    ("broadcast", ["f64[N]"], "shape=[2,N,M], dims=[1]", ["f64[2,N,M]"], ["M"]),
+    ("reshape", ["f64[N,M]"], "shape=[N*M]", ["f64[N*M]"], []),
+    ("transpose", ["f64[N,2,M]"], "perm=[2,0,1]", ["f64[M,N,2]"], []),
+    ("rev", ["f64[N,M]"], "axes=[0]", ["f64[N,M]"], []),
+    ("slice", ["f64[N+2,M]"], "lo=[1,0], hi=[N+1,M], step=[1,1]", ["f64[N,M]"], []),
+    ("slice", ["f64[2*N,M]"], "lo=[0,0], hi=[2*N,M], step=[2,1]", ["f64[N,M]"], []),
+    ("slice", ["f64[2*N+1,M]"], "lo=[1,0], hi=[2*N+1,M], step=[2,1]", ["f64[N,M]"], []),
+    ("pad", ["f64[N,M]", "f64"], "lo=[1,0], hi=[M,2], step=[1,1]", ["f64[N+M+1,M+2]"], []),
+    ("concat", ["f64[N,2]", "f64[M,2]"], "axis=0", ["f64[N+M,2]"], []),
+    ("dslice", ["f64[N+2,M]", "i32"], "axes=[0], sizes=[2]", ["f64[2,M]"], []),
+    ("dupdate", ["f64[N+2,M]", "f64[2,M]", "i32"], 'axes=[0], mode="set"', ["f64[N+2,M]"], []),
+    ("gather", ["f64[N+1,M]", "i32[3,1]"], 'axes=[0], nb=0, oob="clamp"', ["f64[3,M]"], []),
+    ("scatter", ["f64[N+1,M]", "i32[3,1]", "f64[3,M]"], 'axes=[0], nb=0, oob="drop", mode="set"', ["f64[N+1,M]"], []),
+    ("scatter", ["f64[N+1,M]", "i32[3,1]", "f64[3,M]"], 'axes=[0], nb=0, oob="clamp", mode="add"', ["f64[N+1,M]"], []),
+    ("reduce_sum", ["f64[N,M]"], "axes=[0]", ["f64[M]"], []),
+    ("reduce_prod", ["f64[N,M]"], "axes=[0,1]", ["f64"], []),
+    ("reduce_max", ["f64[N+1,M]"], "axes=[0]", ["f64[M]"], []),
+    ("cumsum", ["f64[N,M]"], "axis=0, reverse=false, exclusive=true", ["f64[N,M]"], []),
+    ("cumprod", ["f64[N,M]"], "axis=0, reverse=true, exclusive=false", ["f64[N,M]"], []),
+    ("cummax", ["f64[N,M]"], "axis=0, reverse=false", ["f64[N,M]", "i32[N,M]"], []),
+    ("cumlogsumexp", ["f64[N,M]"], "axis=0, reverse=false, exclusive=false", ["f64[N,M]"], []),
+    ("linrec", ["f64[N,M]", "f64[N,M]"], "axis=0, reverse=false", ["f64[N,M]"], []),
+    ("sort", ["f64[N,M]"], "axis=0", ["f64[N,M]", "i32[N,M]"], []),
+    ("dot", ["f64[N,M]", "f64[M,3]"], "lhs_contract=[1], rhs_contract=[0], lhs_batch=[], rhs_batch=[]", ["f64[N,3]"], []),
+    ("dot", ["f64[N,M,2]", "f64[N,3,M]"], "lhs_contract=[1], rhs_contract=[2], lhs_batch=[0], rhs_batch=[0]", ["f64[N,2,3]"], []),
+]
+
+
+@pytest.mark.parametrize("op, types, attrs, results, extra", SYMBOLIC, ids=[f"{c[0]}{i}" for i, c in enumerate(SYMBOLIC)])
+def test_rule_symbolic_dims(tool, op, types, attrs, results, extra):
+    types = types + [f"f64[{s}]" for s in extra]  # an operand that only binds a symbol
+    f = Fn("f", *types)
+    ys = f(op, *f.p[:len(types) - len(extra)], attrs=attrs, n=len(results))
+    f.ret(*zip(results, ys if isinstance(ys, list) else [ys]))
+    tool.module(str(f))
+    active = [t.startswith("f64") for t in types]
+    floats = [t.startswith("f64") for t in results]
+    for sizes in (dict(N=3, M=2), dict(N=1, M=1), dict(N=0, M=2), dict(N=2, M=0), dict(N=5, M=4)):
+        r = np.random.default_rng(4)
+        args = [r.standard_normal(with_sizes(t, sizes)[1]) if a else r.integers(0, 2, with_sizes(t, sizes)[1]).astype(np.int32) for t, a in zip(types, active)]
+        check_jvp_fd(tool, "f", args, active)
+        check_adjoint(tool, "f", args, active)
+        check_batch(tool, "f", args, subsets=[tuple(range(len(args)))])
+    # a symbolic batch
+    name, _ = tool.vmap("f", [True] * len(types), "lanes")
+    got = tool.eval(name, *[np.stack([a, a]) for a in args])
+    want = tool.eval("f", *args)
+    for a, b in zip(got, want):
+        assert np.array_equal(a[0], b) and np.array_equal(a[1], b)
+    assert floats and prepend("f64[N]", 3) == "f64[3,N]" and ToolError
