@@ -14,6 +14,7 @@
 #include <ctype.h>
 #include <stdlib.h>
 #include <string.h>
+#include "optable.h"
 #include "read.h"
 #include "verify.h"
 
@@ -280,11 +281,28 @@ static bool read_op_text(Reader *r, Builder *b, OpText *t)
 	return true;
 }
 
+/* Types that a person left out follow from the operands; a callee may not have been read yet. */
+static void infer_types(Reader *r, const Builder *b, OpText *t)
+{
+	Attr room[8];
+	const char *why;
+	const Type *few[8], **type = t->nregion ? NEW_ARRAY(r->arena, const Type *, t->region[0]->nresult + 1) : few;
+	int n = attrs_in_row_order(r->m, t->code, t->attrs, t->nattr, room, &why), nout = 0;
+	if (n < 0 || t->code == OP_call || t->names.n > 8) return;
+	OpView v = {.code = t->code, .nin = t->in.n, .nattr = n, .in = t->in.at, .attrs = room};
+	const OpRow *row = op_row(t->code);
+	if (row->nin >= 0 && row->nin != t->in.n) return;
+	if (t->nregion) nout = region_result_types(r->m, t->code, room, n, t->region, type);
+	else if (!row->infer || !row->infer(r->m, b->facts, &v, type, &nout, &why)) return;
+	for (int i = 0; i < nout; i++) VEC_PUSH(r->arena, t->types, type[i]);
+}
+
 static bool read_op(Reader *r, Builder *b)
 {
 	OpText t = {0};
 	const char *at = (read_space(r), r->p), *why;
 	if (!read_op_text(r, b, &t)) return false;
+	if (t.types.n == 0 && t.names.n > 0) infer_types(r, b, &t);
 	if (t.names.n != t.types.n) return read_fail(r, at, "%d results are named, %d have a type", t.names.n, t.types.n);
 	b->loc = t.loc;
 	b->tag = t.tag;

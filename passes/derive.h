@@ -98,7 +98,7 @@ int diag_bad(const Module *m); /* errors, limitations and bugs reported so far *
 /* jvp.c: cached; mask: which results have a tangent. */
 Derived *jvp_derive(Func *f, const bool *active);
 /* vjp.c */
-Derived *vjp_derive(Func *f, const bool *active, const bool *seeded); /* a: forward, b: backward */
+Derived *vjp_derive(Func *f, const bool *active, const bool *seeded, bool linear); /* a: forward, b: backward */
 Func *vjp_transpose(Func *g, const bool *linear);
 /* vmap.c: cached; mask: which results are batched. */
 Derived *vmap_derive(Func *f, const bool *batched, Dim n, bool all_out);

@@ -132,7 +132,7 @@ bool transform_linearize(Func *f, const bool *active, Func **fwd, Func **lin)
 		for (int k = 0; k < np; k++) l.x[k] = func_param(l.fwd, f->body->param[k]->type, f->body->param[k]->name);
 		Value **dt = NEW_ARRAY(m->arena, Value *, nr + 1);
 		bool by_jvp = unbounded_active(f->body, &set);
-		Derived *v = by_jvp ? NULL : vjp_derive(f, active, seeded);
+		Derived *v = by_jvp ? NULL : vjp_derive(f, active, seeded, false);
 		l.res = NEW_ARRAY(m->arena, Value *, np + (v ? v->nres : 0) + 1);
 		if (by_jvp) lin_by_jvp(&l, dt);
 		else lin_by_transpose(&l, v, dt);

@@ -33,7 +33,7 @@ static void mark_loop(Trim *t, Op *op)
 	}
 	for (int k = 0; k < p.ny; k++)
 		if (live(t, op->out[p.nc + k])) mark(t, p.body->result[p.nc + k]);
-	for (int before = -1, now = 0; before != now; before = now) {
+	for (int before = -1, now = 0;; before = now) { /* a carry that a live value needs makes its yield live */
 		now = 0;
 		for (int k = 0; k < p.nc; k++) {
 			if (!carry_live(t, op, &p, k)) continue;
@@ -41,6 +41,7 @@ static void mark_loop(Trim *t, Op *op)
 			mark(t, loop_param(p.body, k));
 			now++;
 		}
+		if (now == before) break;
 		mark_block(t, p.body);
 	}
 	for (int k = 0; k < p.nc + p.nx; k++)

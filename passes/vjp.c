@@ -299,18 +299,21 @@ static void add_seeds(Builder *b, const Block *fwd, const bool *seeded, Map *ct,
 	}
 }
 
-/* f.fwd: (params..) -> (results.., residuals..). f.bwd: (params[pres].., residuals.., cotangents..) -> cotangents of params in mask. */
-Derived *vjp_derive(Func *f, const bool *active, const bool *seeded)
+/* f.fwd: (params..) -> (results.., residuals..). f.bwd: (params[pres].., residuals.., cotangents..) -> cotangents of params in mask.
+ * linear: f is part of a linear function that is being transposed; see Sweep. */
+Derived *vjp_derive(Func *f, const bool *active, const bool *seeded, bool linear)
 {
 	Module *m = f->module;
 	int np = f->body->nparam, nr = f->body->nresult;
-	Derived *d = derived_find(f, derived_key(m, "fwd", active, np, seeded, nr), NULL);
+	const char *fwd = linear ? "fwd_linear" : "fwd", *bwd = linear ? "bwd_linear" : "bwd";
+	Derived *d = derived_find(f, derived_key(m, fwd, active, np, seeded, nr), NULL);
 	if (d) return d;
-	d = derived_add(f, derived_key(m, "fwd", active, np, seeded, nr), NULL);
+	d = derived_add(f, derived_key(m, fwd, active, np, seeded, nr), NULL);
 	d->a = derived_func(f, d->key);
-	d->b = derived_func(f, derived_key(m, "bwd", active, np, seeded, nr));
+	d->b = derived_func(f, derived_key(m, bwd, active, np, seeded, nr));
 	Sweep s;
 	sweep_init(&s, d->a);
+	s.linear = linear;
 	sweep_forward(&s, f, active);
 	Block *F = d->a->body, *G = d->b->body;
 	Builder b = builder_at(d->b);
@@ -329,7 +332,7 @@ Derived *vjp_derive(Func *f, const bool *active, const bool *seeded)
 		if ((d->mask[k] = active[k] && c)) res[n++] = c;
 	}
 	func_set_results(d->b, res, n);
-	vjp_close(G, F, 0, f->remat, &kept);
+	vjp_close(G, F, 0, f->remat || linear, &kept);
 	G->twin = NULL;
 	bind_symbols(s.tmp, d->b, F, &extra);
 	for (int i = 0; i < extra.n; i++) VEC_PUSH(m->arena, kept, extra.at[i]);
@@ -438,6 +441,7 @@ Func *vjp_transpose(Func *g, const bool *linear)
 	Func *t = derived_func(g, key);
 	Sweep s;
 	sweep_init(&s, t);
+	s.linear = true;
 	sweep_forward(&s, g, linear);
 	Map ct;
 	map_init(&ct, s.tmp);

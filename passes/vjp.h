@@ -27,6 +27,9 @@ struct Sweep {
 	Builder b;
 	Arena *tmp;
 	Map env, active; /* source values */
+	/* The swept function is linear in its active parameters and is being transposed: what it needs of its callees must not come out of
+	 * calls that have a linear operand, so their backward functions compute it again. */
+	bool linear;
 	Map act;         /* values of the clone that have a tape entry or are active parameters */
 };
 

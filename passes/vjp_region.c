@@ -409,7 +409,7 @@ static void vjp_call(Builder *b, Entry *e, Value *const *g, Map *ct)
 	bool *act = NEW_ARRAY(a, bool, c->nin + 1), *seeded = NEW_ARRAY(a, bool, e->nout + 1), any = false;
 	for (int k = 0; k < c->nin; k++) act[k] = active(e, c->in[k]);
 	for (int r = 0; r < e->nout; r++) seeded[r] = g[r] != NULL;
-	Derived *d = vjp_derive(f, act, seeded);
+	Derived *d = vjp_derive(f, act, seeded, e->sweep->linear);
 	for (int k = 0; k < c->nin; k++) any |= d->mask[k];
 	if (!any) return;
 	if (d->nres) call_patch(b, c, d->a);

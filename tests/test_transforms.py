@@ -242,7 +242,7 @@ def test_call_no_cotangent_stays_primal(tool):
     g = Fn("g", "f64", header="")
     g.ret(("f64", g("sin", g.p[0])))
     f = Fn("f", "f64")
-    y = f.call("g", f.p[0])
+    y = f.call("g", f.p[0], to="f64")
     f.ret(("f64", f("mul", f.p[0], f.p[0])), ("f64", y))
     tool.module(str(g) + str(f))
     name = tool.grad("f", [True], True)
@@ -470,7 +470,7 @@ def test_custom_vmap(tool):
     v = Fn("v", "f64[n]")
     v.ret(("f64[n]", v("mul", v.p[0], v.splat("f64", "n", 42))))
     h = Fn("f", "f64")
-    h.ret(("f64", h.call("g", h.p[0])))
+    h.ret(("f64", h.call("g", h.p[0], to="f64")))
     tool.module(str(f) + str(v) + str(h))
     name, _ = tool.vmap("f", [True], 3)
     assert tool.eval(name, np.ones(3))[0].tolist() == [42] * 3
@@ -563,7 +563,7 @@ def test_bounds_opcount(tool, p):
 def test_mlp_residuals_twice_nothing(tool):
     """The MLP as a called function: exactly the two activations and what the loss needs are saved."""
     f = Fn("g", *P["mlp"]["types"])
-    f.ret(("f64", f.call("f", *f.p)))
+    f.ret(("f64", f.call("f", *f.p, to="f64")))
     tool.module(str(mlp()) + str(f))
     tool.grad("g", [True] * 5 + [False] * 2)
     fwd = [n for n in tool.funcs() if n.startswith("f.fwd")][0]

@@ -183,8 +183,11 @@ class Fn:
         self.region("else", [], other)
         return outs if isinstance(outs, list) else [outs]
 
-    def call(self, f, *ins, n=1):
-        return self("call", *ins, attrs=f"func=@{f}", n=n)
+    def call(self, f, *ins, to):
+        """to: result types, comma separated."""
+        outs = self("call", *ins, attrs=f"func=@{f}", n=len(to.split(", ")))
+        self.lines[-1] += f" : {to}"
+        return outs
 
     def ret(self, *typed):
         self.results = typed
@@ -296,7 +299,7 @@ def check_adjoint(tool, f, args, active, seed=1, tol=1e-9):
 def scalarised(f, types, results, name="s"):
     """A function of f's arguments and weights: sum over its differentiable results of weight * sin(result)."""
     s = Fn(name, *types, *[t for t in results if parse_type(t)[0] in DIFF])
-    outs = s.call(f, *s.p[:len(types)], n=len(results))
+    outs = s.call(f, *s.p[:len(types)], to=", ".join(results))
     outs = outs if isinstance(outs, list) else [outs]
     w, total, last = iter(s.p[len(types):]), None, None
     for o, t in zip(outs, results):

@@ -126,7 +126,7 @@ def layer(name="layer", header=""):
 def layers(n=12):
     f = Fn("f", f"f64[{n},4,4]", f"f64[{n},4]", "f64[3,4]")
     ws, bs, x = f.p
-    h, = f.loop([(x, "f64[3,4]")], lambda i, h, w, b: [f.call("layer", h, w, b)], [(ws, "f64[4,4]"), (bs, "f64[4]")], trips=n)
+    h, = f.loop([(x, "f64[3,4]")], lambda i, h, w, b: [f.call("layer", h, w, b, to="f64[3,4]")], [(ws, "f64[4,4]"), (bs, "f64[4]")], trips=n)
     return f.ret(("f64", f.sum(f("mul", h, h), 2)))
 
 
@@ -140,7 +140,7 @@ program(["f64[12,4,4]", "f64[12,4]", "f64[3,4]"], j_layers, str(layer()) + str(l
 def twice():
     f = Fn("f", "f64[4,4]", "f64[4]", "f64[3,4]")
     w, b, x = f.p
-    h = f.call("layer", f.call("layer", x, w, b), w, b)
+    h = f.call("layer", f.call("layer", x, w, b, to="f64[3,4]"), w, b, to="f64[3,4]")
     return f.ret(("f64", f.sum(f("mul", h, h), 2)))
 
 
@@ -333,7 +333,7 @@ def cube_parts():
 def custom_vjp():
     f = Fn("f", "f64[3]", "f64[3]")
     x, w = f.p
-    return f.ret(("f64", f.sum(f("sin", f.call("cube", f("sin", x), w)), 1)))
+    return f.ret(("f64", f.sum(f("sin", f.call("cube", f("sin", x), w, to="f64[3]")), 1)))
 
 
 program(["f64[3]", "f64[3]"], lambda x, w: jnp.sum(jnp.sin(jnp.sin(x) ** 3 * w)), cube_parts() + str(custom_vjp()), "custom_vjp")
@@ -347,7 +347,7 @@ def custom_vjp_simple():
     bwd = Fn("expo_bwd", V, V, V)
     bwd.ret((V, bwd("mul", bwd.p[1], bwd.p[2])))
     f = Fn("f", V)
-    f.ret(("f64", f.sum(f("sin", f.call("expo", f("sin", f.p[0]))), 1)))
+    f.ret(("f64", f.sum(f("sin", f.call("expo", f("sin", f.p[0]), to="f64[3]")), 1)))
     return str(prim) + str(bwd) + str(f)
 
 
@@ -363,7 +363,7 @@ def custom_jvp():
     x, t = rule.p
     rule.ret((V, rule("mul", rule("mul", rule.splat("f64", "3", 3), rule("mul", x, x)), t)))
     f = Fn("f", V)
-    f.ret(("f64", f.sum(f("sin", f.call("cj", f.p[0])), 1)))
+    f.ret(("f64", f.sum(f("sin", f.call("cj", f.p[0], to="f64[3]")), 1)))
     return str(prim) + str(rule) + str(f)
 
 
@@ -377,7 +377,7 @@ def checkpoint(header="remat"):
     block.ret((M, block("tanh", block("mul", block("sin", matmul(block, x, w)), block("exp", x)))))
     f = Fn("f", M, M)
     x, w = f.p
-    f.ret(("f64", f.sum(f.call("block", f.call("block", x, w), w), 2)))
+    f.ret(("f64", f.sum(f.call("block", f.call("block", x, w, to="f64[3,3]"), w, to="f64[3,3]"), 2)))
     return str(block) + str(f)
 
 
@@ -397,7 +397,7 @@ def symbolic():
     g.ret(("f64[J]", g("tanh", matmul(g, x, w, 1))))
     f = Fn("f", "f64[J,K]", "f64[K,K]")
     x, w = f.p
-    c, ys = f.loop([(f("reduce_sum", x, attrs="axes=[0]"), "f64[K]")], lambda i, c, r: (lambda y: (y, f("mul", y, r)))(f.call("part", c, w)), [(x, "f64[K]")], trips="J", ny=1)
+    c, ys = f.loop([(f("reduce_sum", x, attrs="axes=[0]"), "f64[K]")], lambda i, c, r: (lambda y: (y, f("mul", y, r)))(f.call("part", c, w, to="f64[K]")), [(x, "f64[K]")], trips="J", ny=1)
     f.ret(("f64", f("add", f.sum(c, 1), f.sum(ys, 2))))
     return str(g) + str(f)
 
