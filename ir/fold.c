@@ -200,7 +200,9 @@ static bool fold_constant(Builder *b, const OpView *v, Value **out, int nout)
 	for (int i = 0; i < n; i++)
 		if (!static_size(type[i], shape)) return false;
 	Arena *scratch = arena_new(0, NULL, NULL);
-	ir_eval_op(scratch, v, type, in, res);
+	OpView counted = *v;
+	counted.nout = n;
+	ir_eval_op(scratch, &counted, type, in, res);
 	for (int i = 0; i < n; i++) out[i] = ir_const(b, res[i]);
 	arena_free(scratch);
 	return true;

@@ -89,7 +89,7 @@ class Tool:
         out = [f"eval {f} {len(args)}\n".encode()]
         for a in args:
             a = np.asarray(a)
-            out.append(f"{NAME[a.dtype]} {a.ndim} {' '.join(map(str, a.shape))}\n".encode())
+            out.append((" ".join([NAME[a.dtype], *map(str, [a.ndim, *a.shape])]) + "\n").encode())
             out.append(np.ascontiguousarray(a).tobytes())
         payload = b"".join(out)
         if self.p is None or self.p.poll() is not None:
