@@ -1,6 +1,8 @@
 /* Cloning of ops and regions with substitution, and small facts about ops that all transforms need. */
 #include "derive.h"
-#include <assert.h>
+#include <string.h>
+
+typedef struct DimSubst DimSubst;
 
 Value **env_get_all(Arena *a, const Map *env, Value *const *v, int n)
 {
@@ -69,13 +71,87 @@ void clone_params(Builder *b, Block *from, Block *to, Map *env)
 	for (int k = 0; k < from->nparam; k++) map_set(env, from->param[k], block_param(b, to, from->param[k]->type, from->param[k]->name));
 }
 
-Block *clone_region(Builder *b, Block *r, Map *env)
+/* --- dimensions ------------------------------------------------------------------------------------------------------ */
+/* The callee's symbols, replaced at once by the caller's dimensions. */
+struct DimSubst {
+	int n;
+	const char **sym;
+	Dim *via, *to;
+};
+
+static Dim dim_through(Builder *b, Dim d, const DimSubst *s)
+{
+	DimCtx *c = b->m->dims;
+	const char *name;
+	for (int i = 0; i < s->n; i++) d = dim_subst(c, d, s->sym[i], s->via[i]);
+	for (int i = 0; i < s->n; i++)
+		if (dim_is_sym(s->via[i], &name)) d = dim_subst(c, d, name, s->to[i]);
+	return d;
+}
+
+static const Type *type_through(Builder *b, const Type *t, const DimSubst *s)
+{
+	Dim dims[MAX_RANK];
+	if (!s) return t;
+	for (int i = 0; i < t->rank; i++) dims[i] = dim_through(b, t->dim[i], s);
+	return type_get(b->m, t->dtype, t->rank, dims);
+}
+
+static const Attr *attrs_through(Builder *b, const Op *op, const DimSubst *s)
+{
+	if (!s) return op->attrs;
+	Attr *a = arena_copy(b->m->arena, op->attrs, sizeof *a * (size_t)op->nattr);
+	for (int i = 0; i < op->nattr; i++) {
+		AttrKind kind = attr_kind(a[i].key);
+		if (kind == AK_DIM) a[i].v.dim = dim_through(b, a[i].v.dim, s);
+		if (kind != AK_DIMS) continue;
+		Dim *d = NEW_ARRAY(b->m->arena, Dim, a[i].n + 1);
+		for (int k = 0; k < a[i].n; k++) d[k] = dim_through(b, a[i].v.dims[k], s);
+		a[i].v.dims = d;
+	}
+	return a;
+}
+
+/* NULL where the arguments have the parameters' own types. */
+static const DimSubst *bind_dims(Builder *b, const Func *f, Value *const *args)
+{
+	int max = 0;
+	bool same = true;
+	for (int k = 0; k < f->body->nparam; k++) {
+		same &= f->body->param[k]->type == args[k]->type;
+		max += args[k]->type->rank;
+	}
+	if (same) return NULL;
+	Arena *a = b->m->arena;
+	DimSubst *s = NEW(a, DimSubst);
+	s->sym = NEW_ARRAY(a, const char *, max), s->via = NEW_ARRAY(a, Dim, max), s->to = NEW_ARRAY(a, Dim, max);
+	for (int k = 0; k < f->body->nparam; k++) {
+		const Type *t = f->body->param[k]->type;
+		for (int i = 0; i < t->rank; i++) {
+			const char *sym;
+			bool known = false;
+			if (!dim_is_sym(t->dim[i], &sym)) continue;
+			for (int j = 0; j < s->n; j++) known |= !strcmp(s->sym[j], sym);
+			if (known) continue;
+			s->sym[s->n] = sym;
+			s->via[s->n] = dim_sym(b->m->dims, arena_printf(a, "_inline_%d", s->n));
+			s->to[s->n++] = args[k]->type->dim[i];
+		}
+	}
+	return s;
+}
+
+/* --- cloning --------------------------------------------------------------------------------------------------------- */
+static void clone_op_dims(Builder *b, Op *op, Map *env, const DimSubst *s);
+
+static Block *clone_region_dims(Builder *b, Block *r, Map *env, const DimSubst *s)
 {
 	Block *to = block_new(b, r->kind, b->block);
-	clone_params(b, r, to, env);
+	for (int k = 0; k < r->nparam; k++)
+		map_set(env, r->param[k], block_param(b, to, type_through(b, r->param[k]->type, s), r->param[k]->name));
 	Builder inner = *b;
 	inner.block = to;
-	clone_ops(&inner, r, env);
+	for (Op *op = r->first; op; op = op->next) clone_op_dims(&inner, op, env, s);
 	block_set_results(b, to, env_get_all(b->m->arena, env, r->result, r->nresult), r->nresult);
 	return to;
 }
@@ -88,25 +164,31 @@ static void enter(Map *env, Op *op, Value *const *out)
 	}
 }
 
-void clone_op(Builder *b, Op *op, Map *env)
+static void clone_op_dims(Builder *b, Op *op, Map *env, const DimSubst *s)
 {
 	Arena *a = b->m->arena;
 	b->loc = op->loc;
 	Value **in = env_get_all(a, env, op->in, op->nin);
+	const Attr *attrs = attrs_through(b, op, s);
 	if (op->code == OP_call) {
 		enter(env, op, ir_emit_call(b, op_func(op), in, op->nin)->out);
 	} else if (op->nregion) {
 		Block *region[2] = {0};
-		for (int i = 0; i < op->nregion; i++) region[i] = clone_region(b, op->region[i], env);
+		for (int i = 0; i < op->nregion; i++) region[i] = clone_region_dims(b, op->region[i], env, s);
 		b->loc = op->loc;
-		enter(env, op, ir_emit_region(b, op->code, in, op->nin, op->attrs, op->nattr, region, op->nregion)->out);
+		enter(env, op, ir_emit_region(b, op->code, in, op->nin, attrs, op->nattr, region, op->nregion)->out);
 	} else if (op_row(op->code)->flags & OPF_EFFECT) {
-		enter(env, op, ir_emit_effect(b, op->code, in, op->nin, op->attrs, op->nattr)->out);
+		enter(env, op, ir_emit_effect(b, op->code, in, op->nin, attrs, op->nattr)->out);
 	} else {
 		Value **out = NEW_ARRAY(a, Value *, op->nout + 1);
-		ir_emit_n(b, op->code, in, op->nin, op->attrs, op->nattr, out, op->nout);
+		ir_emit_n(b, op->code, in, op->nin, attrs, op->nattr, out, op->nout);
 		enter(env, op, out);
 	}
+}
+
+void clone_op(Builder *b, Op *op, Map *env)
+{
+	clone_op_dims(b, op, env, NULL);
 }
 
 void clone_ops(Builder *b, Block *from, Map *env)
@@ -182,12 +264,16 @@ void inline_call(Builder *b, Func *f, Value *const *args, Value **out)
 	Map env;
 	map_init(&env, tmp);
 	Builder at = *b;
+	const DimSubst *dims = bind_dims(b, f, args);
 	for (int k = 0; k < f->body->nparam; k++) {
 		/* what recomputes must not be merged with what it recomputes */
 		Value *v = f->noinline_cse ? ir_unary(&at, OP_barrier, args[k]) : args[k];
 		map_set(&env, f->body->param[k], v);
 	}
-	clone_ops(&at, f->body, &env);
+	for (Op *op = f->body->first; op; op = op->next) {
+		at.tag = op->tag;
+		clone_op_dims(&at, op, &env, dims);
+	}
 	for (int r = 0; r < f->body->nresult; r++) out[r] = env_get(&env, f->body->result[r]);
 	arena_free(tmp);
 }

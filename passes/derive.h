@@ -21,8 +21,6 @@ void set_add(Map *s, void *p);
 /* Emits op, mapped, at b (folding, interning, hoisting) and enters its results into env. */
 void clone_op(Builder *b, Op *op, Map *env);
 void clone_ops(Builder *b, Block *from, Map *env);
-/* A clone of a region below b->block: parameters entered into env, results mapped. */
-Block *clone_region(Builder *b, Block *r, Map *env);
 /* As clone_op, but exactly the op, never merged with another (recomputation must stay one). */
 Op *clone_raw(Builder *b, Op *op, Map *env);
 /* Parameters of to for each of from's, entered into env. */

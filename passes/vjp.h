@@ -30,7 +30,7 @@ struct Sweep {
 	/* The swept function is linear in its active parameters and is being transposed: what it needs of its callees must not come out of
 	 * calls that have a linear operand, so their backward functions compute it again. */
 	bool linear;
-	Map act;         /* values of the clone that have a tape entry or are active parameters */
+	Map act; /* values of the clone that have a tape entry or are active parameters */
 };
 
 Tape *tape_of(Arena *a, Block *b);

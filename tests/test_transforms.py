@@ -398,9 +398,8 @@ def test_checkpoint_survives_cse(tool):
     """Inlined, the recomputation is still there: it is fenced from the forward pass."""
     tool.module(P["checkpoint"]["text"])
     text = tool.text(tool.inline(tool.grad("f", [True, True])))
-    # `inline` opens one level: block and block.bwd are calls of the gradient
-    assert text.count("= barrier") >= 2, text
-    assert text.count("= exp") == 2 * 2, text
+    assert text.count("barrier") >= 2 and "call" not in text, text
+    assert text.count("= exp") == 3, text  # one forward (the second block's value is not asked for), two recomputed
 
 
 def remat_loop(remat):
@@ -556,7 +555,7 @@ def test_bounds_opcount(tool, p):
     assert nj <= 3 * n + 12 and dj <= 3 * dots and lj == loops, (n, nj)
     jg, _ = tool.jvp(g, m)
     gg = tool.vjp(g, m, [True] * sum(m), False)
-    assert tool.count(jg)[0] <= 3 * ng + 12, (ng, tool.count(jg))
+    assert tool.count(jg)[0] <= (6 if remat else 3) * ng + 12, (ng, tool.count(jg))
     assert tool.count(gg)[0] <= (6 if remat else 4) * ng + 12, (ng, tool.count(gg))
 
 

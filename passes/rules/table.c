@@ -2,7 +2,15 @@
  * can fall through to a silent zero derivative. */
 #include "rules.h"
 
-enum { COMMUTES = OPF_COMMUTES, CHEAP = OPF_CHEAP, VIEW = OPF_VIEW, EFFECT = OPF_EFFECT, REGION = OPF_REGION, OWN_JVP = OPF_OWN_JVP, OPAQUE = OPF_OPAQUE };
+enum {
+	COMMUTES = OPF_COMMUTES,
+	CHEAP = OPF_CHEAP,
+	VIEW = OPF_VIEW,
+	EFFECT = OPF_EFFECT,
+	REGION = OPF_REGION,
+	OWN_JVP = OPF_OWN_JVP,
+	OPAQUE = OPF_OPAQUE
+};
 
 #define ELEM(name, n, takes, res, F, I, B, C, pa, pb, pc, lin, zero, flags, doc) TransposeRule transpose_##name;
 #define TENSOR(name, nin, nout, attrs, lin, zero, flags, doc)                                                                              \

@@ -186,14 +186,69 @@ static void transform(const char *cmd, Func *f, char **arg)
 	putchar('\n');
 }
 
+static bool has_call(const Block *b)
+{
+	for (const Op *op = b->first; op; op = op->next) {
+		if (op->code == OP_call) return true;
+		for (int i = 0; i < op->nregion; i++)
+			if (has_call(op->region[i])) return true;
+	}
+	return false;
+}
+
+static void inline_ops(Builder *b, Block *from, Map *env);
+
+static Value *env_value(const Map *env, Value *v)
+{
+	Value *r = map_get(env, v);
+	return r ? r : v;
+}
+
+static void inline_op(Builder *b, Op *op, Map *env)
+{
+	Value **in = NEW_ARRAY(arena, Value *, op->nin + 1), **out = NEW_ARRAY(arena, Value *, op->nout + 1);
+	for (int k = 0; k < op->nin; k++) in[k] = env_value(env, op->in[k]);
+	b->tag = op->tag;
+	if (op->code == OP_call) {
+		inline_call(b, inlined(op_attr(op, AT_func)->v.func), in, out);
+	} else if (op->nregion) {
+		Block *region[2] = {0};
+		for (int i = 0; i < op->nregion; i++) {
+			Block *r = op->region[i], *to = region[i] = block_new(b, r->kind, b->block);
+			Builder inner = *b;
+			inner.block = to;
+			for (int k = 0; k < r->nparam; k++) map_set(env, r->param[k], block_param(b, to, r->param[k]->type, r->param[k]->name));
+			inline_ops(&inner, r, env);
+			Value **res = NEW_ARRAY(arena, Value *, r->nresult + 1);
+			for (int k = 0; k < r->nresult; k++) res[k] = env_value(env, r->result[k]);
+			block_set_results(b, to, res, r->nresult);
+		}
+		out = ir_emit_region(b, op->code, in, op->nin, op->attrs, op->nattr, region, op->nregion)->out;
+	} else if (op_row(op->code)->flags & OPF_EFFECT) ir_emit_effect(b, op->code, in, op->nin, op->attrs, op->nattr);
+	else ir_emit_n(b, op->code, in, op->nin, op->attrs, op->nattr, out, op->nout);
+	for (int k = 0; k < op->nout; k++) map_set(env, op->out[k], out[k]);
+}
+
+static void inline_ops(Builder *b, Block *from, Map *env)
+{
+	for (Op *op = from->first; op; op = op->next) inline_op(b, op, env);
+}
+
+/* f with every call in it opened; f itself where there is none. */
 static Func *inlined(Func *f)
 {
+	if (!has_call(f->body)) return f;
 	Func *g = func_new(mod, arena_printf(arena, "%s.inlined", f->name));
 	g->facts = f->facts;
+	g->noinline_cse = f->noinline_cse;
 	Builder b = builder_at(g);
-	Value **x = NEW_ARRAY(arena, Value *, f->body->nparam + 1), **y = NEW_ARRAY(arena, Value *, f->body->nresult + 1);
-	for (int k = 0; k < f->body->nparam; k++) x[k] = func_param(g, f->body->param[k]->type, f->body->param[k]->name);
-	inline_call(&b, f, x, y);
+	Map env;
+	map_init(&env, arena);
+	for (int k = 0; k < f->body->nparam; k++)
+		map_set(&env, f->body->param[k], func_param(g, f->body->param[k]->type, f->body->param[k]->name));
+	inline_ops(&b, f->body, &env);
+	Value **y = NEW_ARRAY(arena, Value *, f->body->nresult + 1);
+	for (int k = 0; k < f->body->nresult; k++) y[k] = env_value(&env, f->body->result[k]);
 	func_set_results(g, y, f->body->nresult);
 	return g;
 }
