@@ -44,6 +44,7 @@ Dim dim_const(Elab *e, int64_t n);
 Dim shape_product(Elab *e, int rank, const Dim *dims);
 /* p >= 0 is known, or became known: see index.c. */
 bool elab_assume_nonempty(Elab *e, Dim n);
+bool elab_assume_nonneg(Elab *e, Dim p);
 /* The shape to which n tensors broadcast (only a literal 1 stretches); fails with both shapes. */
 void elab_broadcast_shape(Elab *e, Value *const *x, int n, Loc loc, const char *opname, int *rank, Dim *dims);
 /* A name of a fixed set; fails with the permitted ones and a suggestion. Returns its number. */
