@@ -10,12 +10,16 @@ enum { BUILTIN_MAX_PARAMS = 24 };
 
 /* One parameter of a builtin. A shape-like rest parameter `*shape` takes either one tuple or list, or the integers spelled out; a plain
  * rest parameter `**items` takes everything that is left. Both arrive as one V_TUPLE. */
-typedef struct BuiltinParam { const char *name; bool rest, shape, optional; Val init; } BuiltinParam;
+typedef struct BuiltinParam {
+	const char *name;
+	bool rest, shape, optional;
+	Val init;
+} BuiltinParam;
 int builtin_params(Elab *e, const Builtin *b, BuiltinParam *out);
 bool builtin_accepts(Elab *e, const Builtin *b, const char *name);
 /* Binds and calls. arg_loc, named_loc may be NULL. */
 Val builtin_call(Elab *e, const Builtin *b, const Val *args, const Loc *arg_loc, int nargs, const char *const *names, const Val *named,
-				 const Loc *named_loc, int nnamed, Loc loc);
+                 const Loc *named_loc, int nnamed, Loc loc);
 
 /* The `@` operator and matmul. */
 Val elab_matmul(Elab *e, Val a, Val b, Loc loc);
@@ -27,10 +31,10 @@ bool elab_index_has_mask(Elab *e, const Val *idx, int n);
 Val tree_map_call(Elab *e, Val fn, const Val *trees, int n, Loc loc);
 
 /* --- helpers that the families share ------------------------------------------------------------------------------------ */
-Loc arg_at(const CallSite *at, int i);                            /* place of argument i, or of the call */
-Value *arg_tensor(Elab *e, const CallSite *at, const Val *argv, int i);   /* argument i as a tensor; fails naming the function */
-bool val_is_int_like(Val v);                                      /* a V_INT or V_DIM: an entry of a shape */
-bool val_is_seq(Val v);                                           /* tuple or list */
+Loc arg_at(const CallSite *at, int i);                                  /* place of argument i, or of the call */
+Value *arg_tensor(Elab *e, const CallSite *at, const Val *argv, int i); /* argument i as a tensor; fails naming the function */
+bool val_is_int_like(Val v);                                            /* a V_INT or V_DIM: an entry of a shape */
+bool val_is_seq(Val v);                                                 /* tuple or list */
 /* The elements of a tuple or list; a single other value is one element. */
 int val_items(Elab *e, Val v, const Val **at);
 /* Compile-time integers of an int, tuple, list or range. */
@@ -38,7 +42,7 @@ int elab_ints(Elab *e, Val v, int64_t *out, int cap, Loc loc, const char *what);
 /* An axis of x, or with none: x flattened and axis 0. */
 int axis_or_flatten(Elab *e, Value **x, Val axis, Loc loc);
 Value *flatten_all(Elab *e, Value *x);
-char *shape_str(Elab *e, int rank, const Dim *dims);              /* "(B, 64)" */
+char *shape_str(Elab *e, int rank, const Dim *dims); /* "(B, 64)" */
 const char *type_text(Elab *e, const Type *t);
 Dim dim_const(Elab *e, int64_t n);
 Dim shape_product(Elab *e, int rank, const Dim *dims);

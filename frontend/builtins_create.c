@@ -239,7 +239,7 @@ Val builtin_ones(Elab *e, const CallSite *at, Val *argv)
 static Val full(Elab *e, const Dim *dims, int rank, Val vals, Val dtype, Loc loc)
 {
 	DType d = dtype.kind == V_NONE ? elab_result_dtype(e, &vals, 1, loc) : elab_dtype(e, dtype, loc, "dtype");
-	Value *x = elab_tensor(e, vals, val_is_number(vals) && dtype.kind != V_NONE ? &d : NULL, loc, "the value of `full`");
+	Value *x = elab_tensor(e, vals, &d, loc, "the value of `full`");
 	return val_tensor(elab_broadcast_to(e, ir_convert(elab_builder(e), x, d), rank, dims, loc));
 }
 

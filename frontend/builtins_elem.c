@@ -107,7 +107,9 @@ Val elem_unary(Elab *e, OpCode c, Val x, Loc loc, const char *name)
 	if (known && op_row(c)->takes == OC_CPX && !val_is_complex(x)) return real_part_op(e, c, x);
 	if (val_is_number(x)) return number_op(e, c, &x, 1, loc);
 	Value *t = fit_operand(e, c, elab_tensor(e, x, NULL, loc, name), loc, name);
-	return val_tensor(ir_unary(elab_builder(e), c, t));
+	Val r = val_tensor(ir_unary(elab_builder(e), c, t));
+	r.weak = x.kind == V_DIM || x.weak; /* sqrt(D) is as weak as D */
+	return r;
 }
 
 /* The larger or smaller of two dimensions where what is known decides it. */
@@ -130,7 +132,9 @@ Val elem_binary(Elab *e, OpCode c, Val a, Val b, Loc loc, const char *name)
 	elab_broadcast2(e, a, b, loc, name, &x, &y);
 	x = fit_operand(e, c, x, loc, name);
 	y = fit_operand(e, c, y, loc, name);
-	return val_tensor(ir_binary(elab_builder(e), c, x, y));
+	out = val_tensor(ir_binary(elab_builder(e), c, x, y));
+	out.weak = val_is_weak(a) && val_is_weak(b);
+	return out;
 }
 
 /* --- the operators under their names ------------------------------------------------------------------------------------ */

@@ -14,24 +14,29 @@ Val builtin_take(Elab *e, const CallSite *at, Val *argv)
 }
 
 /* x and idx brought to [others.., axis] with equal others; idx as i32 [others.., k, 1]. */
-typedef struct Along { Value *x, *idx; int axis, rank; } Along;
+typedef struct Along {
+	Value *x, *idx;
+	int axis, rank;
+} Along;
 
 static Along along(Elab *e, const CallSite *at, Value *x, Value *idx, Val axis)
 {
 	Builder *b = elab_builder(e);
-	if (!dtype_is_int(idx->type->dtype)) elab_fail(e, arg_at(at, 1), "index.dtype", "an index is an integer, not %s", type_text(e, idx->type));
+	if (!dtype_is_int(idx->type->dtype))
+		elab_fail(e, arg_at(at, 1), "index.dtype", "an index is an integer, not %s", type_text(e, idx->type));
 	if (axis.kind == V_NONE) idx = flatten_all(e, idx);
 	int k = axis_or_flatten(e, &x, axis, at->loc), r = x->type->rank;
 	if (idx->type->rank != r)
-		elab_fail(e, arg_at(at, 1), "along.rank", "`%s`: indices are %s, the operand is %s; ranks differ", at->name, type_text(e, idx->type), type_text(e, x->type));
+		elab_fail(e, arg_at(at, 1), "along.rank", "`%s`: indices are %s, the operand is %s; ranks differ", at->name,
+		          type_text(e, idx->type), type_text(e, x->type));
 	Dim xd[MAX_RANK], id[MAX_RANK + 1];
 	for (int i = 0; i < r; i++) {
 		int64_t one;
 		Dim p = x->type->dim[i], q = idx->type->dim[i];
 		bool stretch_x = dim_is_const(p, &one) && one == 1, stretch_i = dim_is_const(q, &one) && one == 1;
 		if (i != k && !stretch_x && !stretch_i && !dim_provable_equal(elab_facts(e), p, q))
-			elab_fail(e, arg_at(at, 1), "along.size", "`%s`: indices are %s, the operand is %s; axis %d differs: %s and %s", at->name, type_text(e, idx->type),
-					  type_text(e, x->type), i, dim_str(elab_arena(e), q), dim_str(elab_arena(e), p));
+			elab_fail(e, arg_at(at, 1), "along.size", "`%s`: indices are %s, the operand is %s; axis %d differs: %s and %s", at->name,
+			          type_text(e, idx->type), type_text(e, x->type), i, dim_str(elab_arena(e), q), dim_str(elab_arena(e), p));
 		xd[i] = i == k || !stretch_x ? p : q;
 		id[i] = i == k || !stretch_i ? q : p;
 	}
@@ -56,7 +61,7 @@ Val builtin_put_along_axis(Elab *e, const CallSite *at, Val *argv)
 	Value *x = arg_tensor(e, at, argv, 0);
 	DType d = x->type->dtype;
 	Along a = along(e, at, x, arg_tensor(e, at, argv, 1), argv[3]);
-	Value *v = ir_convert(b, elab_tensor(e, argv[2], val_is_number(argv[2]) ? &d : NULL, arg_at(at, 2), "the values of `put_along_axis`"), d);
+	Value *v = ir_convert(b, elab_tensor(e, argv[2], &d, arg_at(at, 2), "the values of `put_along_axis`"), d);
 	/* The values have the shape of the indices, in the operand's order of axes. */
 	Dim dims[MAX_RANK];
 	for (int i = 0, k = 0; i < a.rank; i++) dims[i] = i == a.axis ? a.idx->type->dim[a.rank - 1] : a.idx->type->dim[k++];
@@ -72,11 +77,14 @@ static int read_starts(Elab *e, const CallSite *at, Value *x, Val starts, Val ax
 {
 	Builder *b = elab_builder(e);
 	int n = elab_axes(e, axes, x->type->rank, ax, arg_at(at, start_arg + 1));
-	Value *v = elab_tensor(e, val_is_seq(starts) ? (Val){.kind = V_LIST, .u.items = starts.u.items} : starts, NULL, arg_at(at, start_arg), "start_indices");
+	Value *v = elab_tensor(e, val_is_seq(starts) ? (Val){.kind = V_LIST, .u.items = starts.u.items} : starts, NULL, arg_at(at, start_arg),
+	                       "start_indices");
 	int64_t k;
-	if (!dtype_is_int(v->type->dtype)) elab_fail(e, arg_at(at, start_arg), "index.dtype", "start_indices are integers, not %s", type_text(e, v->type));
+	if (!dtype_is_int(v->type->dtype))
+		elab_fail(e, arg_at(at, start_arg), "index.dtype", "start_indices are integers, not %s", type_text(e, v->type));
 	if (v->type->rank > 1 || (v->type->rank == 1 && (!dim_is_const(v->type->dim[0], &k) || k != n)) || (v->type->rank == 0 && n != 1))
-		elab_fail(e, arg_at(at, start_arg), "slice.starts", "`%s` on %d axes takes as many start_indices, not %s", at->name, n, type_text(e, v->type));
+		elab_fail(e, arg_at(at, start_arg), "slice.starts", "`%s` on %d axes takes as many start_indices, not %s", at->name, n,
+		          type_text(e, v->type));
 	v = ir_convert(b, v, DT_i32);
 	for (int i = 0; i < n; i++) {
 		Value *s = v->type->rank ? ir_reshape(b, ir_slice_axis(b, v, 0, dim_const(e, i), dim_const(e, i + 1), 1), 0, NULL) : v;
@@ -88,7 +96,8 @@ static int read_starts(Elab *e, const CallSite *at, Value *x, Val starts, Val ax
 static void require_fits(Elab *e, const CallSite *at, Value *x, int axis, Dim size)
 {
 	if (!dim_provable_nonneg(elab_facts(e), dim_sub(elab_dims(e), x->type->dim[axis], size)))
-		elab_fail(e, at->loc, "slice.size", "`%s`: a slice of size %s does not fit axis %d of %s", at->name, dim_str(elab_arena(e), size), axis, type_text(e, x->type));
+		elab_fail(e, at->loc, "slice.size", "`%s`: a slice of size %s does not fit axis %d of %s", at->name, dim_str(elab_arena(e), size),
+		          axis, type_text(e, x->type));
 }
 
 Val builtin_slice(Elab *e, const CallSite *at, Val *argv)
@@ -97,7 +106,9 @@ Val builtin_slice(Elab *e, const CallSite *at, Val *argv)
 	int64_t ax[MAX_RANK];
 	Dim size[MAX_RANK], picked[MAX_RANK], zero[MAX_RANK];
 	int n = read_starts(e, at, x, argv[1], argv[2], 1, ax, start), r = elab_shape(e, argv[3], size, NULL, arg_at(at, 3));
-	if (r != x->type->rank) elab_fail(e, arg_at(at, 3), "slice.size", "slice_size has %d entries for the %d axes of %s", r, x->type->rank, type_text(e, x->type));
+	if (r != x->type->rank)
+		elab_fail(e, arg_at(at, 3), "slice.size", "slice_size has %d entries for the %d axes of %s", r, x->type->rank,
+		          type_text(e, x->type));
 	for (int i = 0; i < r; i++) require_fits(e, at, x, i, size[i]), zero[i] = dim_const(e, 0), picked[i] = size[i];
 	for (int i = 0; i < n; i++) picked[ax[i]] = x->type->dim[ax[i]];
 	x = ir_slice(elab_builder(e), x, zero, picked, NULL);
@@ -112,17 +123,18 @@ Val builtin_slice_update(Elab *e, const CallSite *at, Val *argv)
 	Builder *b = elab_builder(e);
 	Value *v = ir_convert(b, arg_tensor(e, at, argv, 1), x->type->dtype);
 	if (v->type->rank != x->type->rank)
-		elab_fail(e, arg_at(at, 1), "slice.rank", "slice_update: the update is %s, the operand %s; ranks differ", type_text(e, v->type), type_text(e, x->type));
+		elab_fail(e, arg_at(at, 1), "slice.rank", "slice_update: the update is %s, the operand %s; ranks differ", type_text(e, v->type),
+		          type_text(e, x->type));
 	int n = read_starts(e, at, x, argv[2], argv[3], 2, ax, start);
 	bool named[MAX_RANK] = {false};
 	for (int i = 0; i < n; i++) named[ax[i]] = true;
-	for (int i = 0; i < x->type->rank; i++) {               /* the other axes start at 0 */
+	for (int i = 0; i < x->type->rank; i++) { /* the other axes start at 0 */
 		require_fits(e, at, x, i, v->type->dim[i]);
 		if (named[i] || v->type->dim[i] == x->type->dim[i]) continue;
 		ax[n] = i;
 		start[n++] = ir_scalar_int(b, DT_i32, 0);
 	}
-	for (int i = 1; i < n; i++)                             /* axes ascending */
+	for (int i = 1; i < n; i++) /* axes ascending */
 		for (int k = i; k > 0 && ax[k] < ax[k - 1]; k--) {
 			int64_t t = ax[k];
 			ax[k] = ax[k - 1], ax[k - 1] = t;

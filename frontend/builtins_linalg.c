@@ -8,7 +8,7 @@ static void product_operands(Elab *e, const Val *v, int n, Value **x, Loc loc, c
 {
 	DType d = elab_result_dtype(e, v, n, loc);
 	if (d == DT_bool) d = DT_i32;
-	for (int i = 0; i < n; i++) x[i] = ir_convert(elab_builder(e), elab_tensor(e, v[i], val_is_number(v[i]) ? &d : NULL, loc, name), d);
+	for (int i = 0; i < n; i++) x[i] = ir_convert(elab_builder(e), elab_tensor(e, v[i], &d, loc, name), d);
 }
 
 static bool is_one(Dim d)
@@ -25,9 +25,11 @@ static _Noreturn void fail_inner(Elab *e, const Type *a, const Type *b, Dim k, D
 	int64_t n;
 	const char *note;
 	if (swap) note = arena_printf(ar, "the last axis of the right operand fits: `a @ b.T`");
-	else if (dim_is_const(k, &n) && dim_is_const(m, &n)) note = arena_printf(ar, "the operands are %s and %s", type_text(e, a), type_text(e, b));
+	else if (dim_is_const(k, &n) && dim_is_const(m, &n))
+		note = arena_printf(ar, "the operands are %s and %s", type_text(e, a), type_text(e, b));
 	else note = arena_printf(ar, "if they are equal, add `assert %s == %s;`", dim_str(ar, k), dim_str(ar, m));
-	elab_fail_note(e, loc, "matmul.C2", note, "inner dimensions differ: %s and %s, in %s @ %s", dim_str(ar, k), dim_str(ar, m), type_text(e, a), type_text(e, b));
+	elab_fail_note(e, loc, "matmul.C2", note, "inner dimensions differ: %s and %s, in %s @ %s", dim_str(ar, k), dim_str(ar, m),
+	               type_text(e, a), type_text(e, b));
 }
 
 /* x without leading batch axes that are all 1. */
@@ -60,7 +62,7 @@ static Value *matmul_matrices(Elab *e, Value *x, Value *y, Loc loc)
 	Value *r;
 	if (yr == 2) {
 		r = ir_dot(b, x, y, &xc, &yc, 1, NULL, NULL, 0);
-	} else if (xr == 2) {                                   /* [M, batch.., N] */
+	} else if (xr == 2) { /* [M, batch.., N] */
 		r = ir_move_axis(b, ir_dot(b, x, y, &xc, &yc, 1, NULL, NULL, 0), 0, yr - 2);
 	} else {
 		Dim dims[MAX_RANK], full[MAX_RANK];
@@ -96,12 +98,13 @@ Val elab_matmul(Elab *e, Val a, Val bv, Loc loc)
 	product_operands(e, v, 2, x, loc, "@");
 	const Type *t = x[0]->type, *u = x[1]->type;
 	if (t->rank == 0 || u->rank == 0)
-		elab_fail(e, loc, "matmul.C1", "`@` takes vectors and matrices, not %s @ %s; scalars multiply with `*`", type_text(e, t), type_text(e, u));
+		elab_fail(e, loc, "matmul.C1", "`@` takes vectors and matrices, not %s @ %s; scalars multiply with `*`", type_text(e, t),
+		          type_text(e, u));
 	Dim k = t->dim[t->rank - 1], m = u->dim[u->rank >= 2 ? u->rank - 2 : 0];
 	if (!dim_provable_equal(elab_facts(e), k, m)) fail_inner(e, t, u, k, m, loc);
 	int64_t xc = t->rank - 1, yc = u->rank >= 2 ? u->rank - 2 : 0;
 	if (t->rank > 1 && u->rank > 1) return val_tensor(matmul_matrices(e, x[0], x[1], loc));
-	return val_tensor(ir_dot(b, x[0], x[1], &xc, &yc, 1, NULL, NULL, 0));       /* a vector contracts away, as in NumPy */
+	return val_tensor(ir_dot(b, x[0], x[1], &xc, &yc, 1, NULL, NULL, 0)); /* a vector contracts away, as in NumPy */
 }
 
 Val builtin_matmul(Elab *e, const CallSite *at, Val *argv)
@@ -121,7 +124,8 @@ Val builtin_tensordot(Elab *e, const CallSite *at, Val *argv)
 		const Val *l, *r;
 		n = val_items(e, argv[2].u.items->at[0], &l);
 		if (val_items(e, argv[2].u.items->at[1], &r) != n)
-			elab_fail(e, arg_at(at, 2), "tensordot.axes", "tensordot: %d axes on the left, %d on the right", n, val_items(e, argv[2].u.items->at[1], &r));
+			elab_fail(e, arg_at(at, 2), "tensordot.axes", "tensordot: %d axes on the left, %d on the right", n,
+			          val_items(e, argv[2].u.items->at[1], &r));
 		for (int i = 0; i < n; i++) {
 			ax[i] = elab_axis(e, l[i], x[0]->type->rank, arg_at(at, 2));
 			ay[i] = elab_axis(e, r[i], x[1]->type->rank, arg_at(at, 2));
@@ -129,22 +133,36 @@ Val builtin_tensordot(Elab *e, const CallSite *at, Val *argv)
 	} else {
 		n = (int)elab_int(e, argv[2], arg_at(at, 2), "axes of tensordot");
 		if (n < 0 || n > x[0]->type->rank || n > x[1]->type->rank)
-			elab_fail(e, arg_at(at, 2), "tensordot.axes", "tensordot over %d axes of %s and %s", n, type_text(e, x[0]->type), type_text(e, x[1]->type));
+			elab_fail(e, arg_at(at, 2), "tensordot.axes", "tensordot over %d axes of %s and %s", n, type_text(e, x[0]->type),
+			          type_text(e, x[1]->type));
 		for (int i = 0; i < n; i++) ax[i] = x[0]->type->rank - n + i, ay[i] = i;
 	}
 	for (int i = 0; i < n; i++) {
 		Dim p = x[0]->type->dim[ax[i]], q = x[1]->type->dim[ay[i]];
 		if (!dim_provable_equal(elab_facts(e), p, q))
-			elab_fail(e, at->loc, "tensordot.size", "tensordot: axis %d of %s has size %s, axis %d of %s has %s", (int)ax[i], type_text(e, x[0]->type),
-					  dim_str(elab_arena(e), p), (int)ay[i], type_text(e, x[1]->type), dim_str(elab_arena(e), q));
+			elab_fail(e, at->loc, "tensordot.size", "tensordot: axis %d of %s has size %s, axis %d of %s has %s", (int)ax[i],
+			          type_text(e, x[0]->type), dim_str(elab_arena(e), p), (int)ay[i], type_text(e, x[1]->type), dim_str(elab_arena(e), q));
 	}
 	return val_tensor(ir_dot(elab_builder(e), x[0], x[1], ax, ay, n, NULL, NULL, 0));
 }
 
 /* --- einsum ------------------------------------------------------------------------------------------------------------- */
 /* Labels are characters; the axes under an ellipsis get the codes 1, 2, .. from the last one on. */
-typedef struct Term { Value *x; char label[MAX_RANK + 1]; int n; } Term;
-typedef struct Einsum { Elab *e; Loc loc; const char *text; Term term[32]; int n; char out[MAX_RANK + 1]; int nout; Dim size[128]; } Einsum;
+typedef struct Term {
+	Value *x;
+	char label[MAX_RANK + 1];
+	int n;
+} Term;
+typedef struct Einsum {
+	Elab *e;
+	Loc loc;
+	const char *text;
+	Term term[32];
+	int n;
+	char out[MAX_RANK + 1];
+	int nout;
+	Dim size[128];
+} Einsum;
 
 static void read_labels(Einsum *s, const char **p, char *label, int *n, int rank)
 {
@@ -163,7 +181,8 @@ static void read_labels(Einsum *s, const char **p, char *label, int *n, int rank
 		} else if (isalpha((unsigned char)**p) && *n < MAX_RANK) {
 			label[(*n)++] = **p;
 		} else {
-			elab_fail(s->e, s->loc, "einsum.text", "einsum \"%s\": unexpected \"%c\"; operands are letters and `...`, as in \"bij,bjk->bik\"", s->text, **p);
+			elab_fail(s->e, s->loc, "einsum.text",
+			          "einsum \"%s\": unexpected \"%c\"; operands are letters and `...`, as in \"bij,bjk->bik\"", s->text, **p);
 		}
 	}
 }
@@ -211,8 +230,8 @@ static void unify_sizes(Einsum *s)
 			Dim *z = &s->size[(int)s->term[k].label[i]], d = s->term[k].x->type->dim[i];
 			if (!*z || is_one(*z)) *z = d;
 			else if (!is_one(d) && !dim_provable_equal(elab_facts(e), *z, d))
-				elab_fail(e, s->loc, "einsum.size", "einsum \"%s\": `%s` is %s in one operand and %s in operand %d", s->text, labels_text(s, &s->term[k].label[i], 1),
-						  dim_str(elab_arena(e), *z), dim_str(elab_arena(e), d), k);
+				elab_fail(e, s->loc, "einsum.size", "einsum \"%s\": `%s` is %s in one operand and %s in operand %d", s->text,
+				          labels_text(s, &s->term[k].label[i], 1), dim_str(elab_arena(e), *z), dim_str(elab_arena(e), d), k);
 		}
 	for (int k = 0; k < s->n; k++) {
 		Term *t = &s->term[k];
@@ -239,10 +258,13 @@ static void parse_einsum(Einsum *s, Value *const *x, int n)
 		t->x = x[k];
 		read_labels(s, &p, t->label, &t->n, x[k]->type->rank);
 		if (t->n != x[k]->type->rank)
-			elab_fail(s->e, s->loc, "einsum.rank", "einsum \"%s\": operand %d is %s, but \"%s\" has %d axes", s->text, k, type_text(s->e, x[k]->type),
-					  labels_text(s, t->label, t->n), t->n);
+			elab_fail(s->e, s->loc, "einsum.rank", "einsum \"%s\": operand %d is %s, but \"%s\" has %d axes", s->text, k,
+			          type_text(s->e, x[k]->type), labels_text(s, t->label, t->n), t->n);
 		take_diagonals(s, t);
-		if (*p == ',') { p++; continue; }
+		if (*p == ',') {
+			p++;
+			continue;
+		}
 		if (k + 1 < n) elab_fail(s->e, s->loc, "einsum.operands", "einsum \"%s\" names %d operands, %d given", s->text, k + 1, n);
 		break;
 	}
@@ -256,7 +278,7 @@ static void parse_einsum(Einsum *s, Value *const *x, int n)
 		for (const char *q = p; *q; q++) letters += isalpha((unsigned char)*q) != 0;
 		read_labels(s, &p, s->out, &s->nout, widest + letters);
 		if (*p) elab_fail(s->e, s->loc, "einsum.text", "einsum \"%s\": unexpected \"%c\" in the result", s->text, *p);
-	} else {                                                /* implicit: the ellipsis, then letters that occur once, sorted */
+	} else { /* implicit: the ellipsis, then letters that occur once, sorted */
 		for (int c = widest; c >= 1; c--) s->out[s->nout++] = (char)c;
 		for (int c = 'A'; c <= 'z'; c++) {
 			int times = 0;
@@ -267,7 +289,7 @@ static void parse_einsum(Einsum *s, Value *const *x, int n)
 	for (int i = 0; i < s->nout; i++)
 		if (!s->size[(int)s->out[i]] || has_label(s->out, i, s->out[i]))
 			elab_fail(s->e, s->loc, "einsum.text", "einsum \"%s\": `%c` of the result %s", s->text, s->out[i],
-					  s->size[(int)s->out[i]] ? "stands twice" : "is in no operand");
+			          s->size[(int)s->out[i]] ? "stands twice" : "is in no operand");
 }
 
 /* Is a label needed after terms i and j are joined. */
@@ -313,7 +335,8 @@ static void join_terms(Einsum *s, int i, int j)
 		if (!has_label(c->label, c->n, a->label[k])) r.label[r.n++] = a->label[k];
 	for (int k = 0; k < c->n; k++)
 		if (!has_label(a->label, a->n, c->label[k])) r.label[r.n++] = c->label[k];
-	if (r.n > MAX_RANK) elab_limitation(s->e, s->loc, "einsum.rank", "einsum \"%s\" needs an intermediate of more than %d axes", s->text, MAX_RANK);
+	if (r.n > MAX_RANK)
+		elab_limitation(s->e, s->loc, "einsum.rank", "einsum \"%s\" needs an intermediate of more than %d axes", s->text, MAX_RANK);
 	r.x = ir_dot(elab_builder(s->e), a->x, c->x, ac, cc, nc, ab, cb, nb);
 	*a = r;
 	*c = s->term[--s->n];

@@ -192,7 +192,7 @@ static int joined(Elab *e, const CallSite *at, Val seq, Value ***out)
 	DType d = elab_result_dtype(e, v, n, at->loc);
 	*out = NEW_ARRAY(elab_arena(e), Value *, n);
 	for (int i = 0; i < n; i++) {
-		Value *x = elab_tensor(e, v[i], val_is_number(v[i]) ? &d : NULL, v[i].loc.file ? v[i].loc : arg_at(at, 0), at->name);
+		Value *x = elab_tensor(e, v[i], &d, v[i].loc.file ? v[i].loc : arg_at(at, 0), at->name);
 		(*out)[i] = ir_convert(elab_builder(e), x, d);
 		if ((*out)[i]->type->rank != (*out)[0]->type->rank)
 			elab_fail(e, at->loc, "concatenate.rank", "`%s`: operand 0 is %s and operand %d is %s; ranks differ", at->name,
@@ -353,7 +353,7 @@ Val builtin_pad(Elab *e, const CallSite *at, Val *argv)
 	int mode = elab_choice(e, argv[2], modes, 4, arg_at(at, 2), "pad mode");
 	if (mode == 0) {
 		DType d = x->type->dtype;
-		Value *fill = ir_convert(b, elab_tensor(e, argv[3], val_is_number(argv[3]) ? &d : NULL, arg_at(at, 3), "constant_values"), d);
+		Value *fill = ir_convert(b, elab_tensor(e, argv[3], &d, arg_at(at, 3), "constant_values"), d);
 		if (fill->type->rank) elab_fail(e, arg_at(at, 3), "pad.value", "constant_values is a scalar, not %s", type_text(e, fill->type));
 		int64_t step[MAX_RANK];
 		for (int i = 0; i < x->type->rank; i++) step[i] = 1;

@@ -27,8 +27,7 @@ Val builtin_searchsorted(Elab *e, const CallSite *at, Val *argv)
 	Builder *b = elab_builder(e);
 	DType d = elab_result_dtype(e, argv, 2, at->loc);
 	Value *in[2];
-	for (int i = 0; i < 2; i++)
-		in[i] = ir_convert(b, elab_tensor(e, argv[i], val_is_number(argv[i]) ? &d : NULL, arg_at(at, i), at->name), d);
+	for (int i = 0; i < 2; i++) in[i] = ir_convert(b, elab_tensor(e, argv[i], &d, arg_at(at, i), at->name), d);
 	if (in[0]->type->rank != 1)
 		elab_fail(e, arg_at(at, 0), "searchsorted.rank", "searchsorted needs a sorted vector, not %s", type_text(e, in[0]->type));
 	Attr a = ATTR_INT(right, elab_bool(e, argv[2], arg_at(at, 2), "right"));

@@ -1,11 +1,11 @@
 /* Indexing as NumPy does it: what an index expression selects.
  *
- * Every index becomes terms, one for each axis of the operand and one for each new axis. Slices become boxes whose size is a dimension: compile-time
- * numbers clamp as in NumPy, dimensions must be provably inside, a run-time start moves so that the box fits. Integers and arrays at run time wrap
- * once when negative; then reads clamp and writes outside are dropped.
+ * Every index becomes terms, one for each axis of the operand and one for each new axis. Slices become boxes whose size is a dimension:
+ * compile-time numbers clamp as in NumPy, dimensions must be provably inside, a run-time start moves so that the box fits. Integers and
+ * arrays at run time wrap once when negative; then reads clamp and writes outside are dropped.
  *
- * One thing is taken for granted instead of demanded: an axis of which the program names the element or end 0, 1 or -1 (x[0], x[1:], x[:-1]) is
- * not empty. That becomes a fact of the function, checked where data comes in.
+ * One thing is taken for granted instead of demanded: an axis of which the program names the element or end 0, 1 or -1 (x[0], x[1:],
+ * x[:-1]) is not empty. That becomes a fact of the function, checked where data comes in.
  */
 #include "index.h"
 #include <string.h>
@@ -129,10 +129,10 @@ static _Noreturn void fail_range(Plan *p, const Term *t, const char *index, Dim 
 	Dim n = p->x->type->dim[t->axis];
 	int64_t size;
 	if (dim_is_const(n, &size))
-		elab_fail(e, t->loc, "index.range", "index %s is out of range for axis %d of %s, which has size %lld", index, t->axis, type_text(e, p->x->type),
-				  (long long)size);
+		elab_fail(e, t->loc, "index.range", "index %s is out of range for axis %d of %s, which has size %lld", index, t->axis,
+		          type_text(e, p->x->type), (long long)size);
 	elab_fail_note(e, t->loc, "index.range", arena_printf(elab_arena(e), "add `assert %s >= %s;`", text(e, n), text(e, need)),
-				   "index %s may be out of range for axis %d of %s", index, t->axis, type_text(e, p->x->type));
+	               "index %s may be out of range for axis %d of %s", index, t->axis, type_text(e, p->x->type));
 }
 
 static void plan_int(Plan *p, Term *t, Val v)
@@ -143,8 +143,8 @@ static void plan_int(Plan *p, Term *t, Val v)
 	int64_t i = 2;
 	bool literal = dim_is_const(d, &i), negative = literal ? i < 0 : !nonneg(e, d);
 	if (negative && !literal && !nonneg(e, plus(e, dim_scale(elab_dims(e), d, -1, 1), -1)))
-		elab_fail_note(e, t->loc, "index.sign", arena_printf(elab_arena(e), "add `assert %s >= 0;`", name), "cannot show whether index %s counts from the start or from the end",
-					   name);
+		elab_fail_note(e, t->loc, "index.sign", arena_printf(elab_arena(e), "add `assert %s >= 0;`", name),
+		               "cannot show whether index %s counts from the start or from the end", name);
 	t->kind = TERM_INT;
 	t->lo = negative ? dim_add(elab_dims(e), n, d) : d;
 	Dim room = negative ? t->lo : plus(e, dim_sub(elab_dims(e), n, d), -1);
@@ -169,8 +169,7 @@ static void plan_tensor(Plan *p, Term *t, Value *idx)
 	Elab *e = p->e;
 	Dim n = p->x->type->dim[t->axis];
 	int64_t zero;
-	if (!dtype_is_int(idx->type->dtype))
-		elab_fail(e, t->loc, "index.dtype", "an index is an integer, not %s", type_text(e, idx->type));
+	if (!dtype_is_int(idx->type->dtype)) elab_fail(e, t->loc, "index.dtype", "an index is an integer, not %s", type_text(e, idx->type));
 	if (dim_is_const(n, &zero) && zero == 0 && type_size(elab_module(e), idx->type) != dim_const(e, 0))
 		elab_fail(e, t->loc, "index.range", "axis %d of %s has no elements to index", t->axis, type_text(e, p->x->type));
 	check_constant_indices(p, t, idx);
@@ -185,7 +184,10 @@ static void plan_tensor(Plan *p, Term *t, Value *idx)
 
 /* --- slices ------------------------------------------------------------------------------------------------------------- */
 /* The end points of a slice while they are worked out. */
-typedef struct Bounds { Dim lo, hi; bool small; } Bounds;   /* small: made of 0, 1, -1 and nothing else */
+typedef struct Bounds {
+	Dim lo, hi;
+	bool small;
+} Bounds; /* small: made of 0, 1, -1 and nothing else */
 
 static bool part_given(const Val *v)
 {
@@ -195,8 +197,8 @@ static bool part_given(const Val *v)
 static _Noreturn void fail_slice(Plan *p, const Term *t, const char *fact)
 {
 	Elab *e = p->e;
-	elab_fail_note(e, t->loc, "index.slice", arena_printf(elab_arena(e), "add `assert %s;`", fact), "cannot show that this slice lies inside axis %d of %s", t->axis,
-				   type_text(e, p->x->type));
+	elab_fail_note(e, t->loc, "index.slice", arena_printf(elab_arena(e), "add `assert %s;`", fact),
+	               "cannot show that this slice lies inside axis %d of %s", t->axis, type_text(e, p->x->type));
 }
 
 /* A compile-time bound as a place between 0 and n (from -1 to n-1 where steps go down). */
@@ -216,8 +218,8 @@ static Dim static_bound(Plan *p, const Term *t, Val v, bool down)
 	}
 	Dim from_end = dim_add(c, n, d), minus = dim_scale(c, d, -1, 1);
 	if (!literal && !nonneg(e, minus))
-		elab_fail_note(e, t->loc, "index.sign", arena_printf(a, "add `assert %s >= 0;`", text(e, d)), "cannot show whether slice bound %s counts from the start or from the end",
-					   text(e, d));
+		elab_fail_note(e, t->loc, "index.sign", arena_printf(a, "add `assert %s >= 0;`", text(e, d)),
+		               "cannot show whether slice bound %s counts from the start or from the end", text(e, d));
 	if (leq(e, least, from_end) || (unit && take_for_granted(e, dim_sub(c, from_end, least)))) return from_end;
 	if (leq(e, from_end, least)) return least;
 	fail_slice(p, t, arena_printf(a, "%s >= %s", text(e, n), text(e, minus)));
@@ -257,7 +259,8 @@ static Dim moving_bound(Plan *p, const Term *t, const Val *v, Dim otherwise)
 		return dim_is_const(d, &i) && i < 0 ? dim_add(elab_dims(e), p->x->type->dim[t->axis], d) : d;
 	}
 	const Type *ty = v->u.tensor->type;
-	if (ty->rank != 0 || !dtype_is_int(ty->dtype)) elab_fail(e, t->loc, "index.dtype", "a slice bound is an integer, not %s", type_text(e, ty));
+	if (ty->rank != 0 || !dtype_is_int(ty->dtype))
+		elab_fail(e, t->loc, "index.dtype", "a slice bound is an integer, not %s", type_text(e, ty));
 	return dim_of_value(e, v->u.tensor);
 }
 
@@ -271,8 +274,9 @@ static void plan_moving_slice(Plan *p, Term *t, Val s, bool down)
 	Dim hi = moving_bound(p, t, s.u.range.hi, down ? dim_const(e, -1) : n);
 	t->size = down ? dim_sub(c, lo, hi) : dim_sub(c, hi, lo);
 	if (!t->size || dim_has_value_atom(t->size))
-		elab_fail_note(e, t->loc, "index.length", "a slice may start anywhere, `x[t : t + 16]`, but its length is fixed; to leave elements out use `where`",
-					   "the length of this slice depends on data");
+		elab_fail_note(e, t->loc, "index.length",
+		               "a slice may start anywhere, `x[t : t + 16]`, but its length is fixed; to leave elements out use `where`",
+		               "the length of this slice depends on data");
 	if (!nonneg(e, t->size)) fail_slice(p, t, arena_printf(elab_arena(e), "%s >= 0", text(e, t->size)));
 	if (!leq(e, t->size, n)) fail_slice(p, t, arena_printf(elab_arena(e), "%s >= %s", text(e, n), text(e, t->size)));
 	const Val *from = down ? s.u.range.hi : s.u.range.lo;
@@ -291,7 +295,8 @@ static void plan_slice(Plan *p, Term *t, Val s)
 	t->step = part_given(step) ? elab_int(e, *step, t->loc, "the step of a slice") : 1;
 	if (t->step == 0) elab_fail(e, t->loc, "index.step", "the step of a slice is 0");
 	t->rev = t->step < 0;
-	bool moving = (part_given(s.u.range.lo) && s.u.range.lo->kind == V_TENSOR) || (part_given(s.u.range.hi) && s.u.range.hi->kind == V_TENSOR);
+	bool moving =
+	    (part_given(s.u.range.lo) && s.u.range.lo->kind == V_TENSOR) || (part_given(s.u.range.hi) && s.u.range.hi->kind == V_TENSOR);
 	if (moving) plan_moving_slice(p, t, s, t->rev);
 	else plan_static_slice(p, t, s, t->rev);
 	if (t->rev) t->step = t->step == INT64_MIN ? INT64_MAX : -t->step;
@@ -309,7 +314,7 @@ static Val tensor_of_list(Elab *e, Val v, Loc loc)
 {
 	if (v.kind != V_LIST) return v;
 	Value *x = elab_array(e, v, loc);
-	int64_t none;      /* NumPy's `x[[]]`: an empty list indexes nothing */
+	int64_t none; /* NumPy's `x[[]]`: an empty list indexes nothing */
 	if (x->type->rank == 1 && dim_is_const(x->type->dim[0], &none) && none == 0) x = ir_convert(elab_builder(e), x, DT_i32);
 	return val_tensor(x);
 }
@@ -325,20 +330,23 @@ static void plan_term(Plan *p, Val v, int axis, Loc loc)
 	Term *t = &p->at[p->n++];
 	*t = (Term){.axis = axis, .step = 1, .loc = loc};
 	if (is_mask(v))
-		elab_fail_note(e, loc, "index.mask", "use `where(mask, x, 0)`, or assign through the mask", "cannot read by a mask: the size of the result would depend on data");
+		elab_fail_note(e, loc, "index.mask", "use `where(mask, x, 0)`, or assign through the mask",
+		               "cannot read by a mask: the size of the result would depend on data");
 	switch (v.kind) {
 	case V_SLICE: plan_slice(p, t, v); break;
 	case V_INT:
 	case V_DIM: plan_int(p, t, v); break;
 	case V_TENSOR: plan_tensor(p, t, v.u.tensor); break;
 	case V_RANGE: elab_fail(e, loc, "index.kind", "a range is no index; a slice is written `a:b`");
-	default: elab_fail(e, loc, "index.kind", "an index is an integer, a slice, `...`, newaxis or a tensor of integers, not %s", val_describe(e, v));
+	default:
+		elab_fail(e, loc, "index.kind", "an index is an integer, a slice, `...`, newaxis or a tensor of integers, not %s",
+		          val_describe(e, v));
 	}
 }
 
 static void find_joined(Plan *p)
 {
-	int state = 0;           /* 0 before, 1 inside, 2 after the advanced terms */
+	int state = 0; /* 0 before, 1 inside, 2 after the advanced terms */
 	p->joined = true;
 	for (int i = 0; i < p->n; i++) {
 		bool adv = term_is_advanced(p, &p->at[i]);
@@ -362,7 +370,9 @@ Plan plan_index(Elab *e, Value *x, const Val *idx, int n, Loc loc)
 		used += idx[i].kind != V_ELLIPSIS && idx[i].kind != V_NONE;
 	}
 	if (dots > 1) elab_fail(e, loc, "index.ellipsis", "an index has at most one `...`");
-	if (used > rank) elab_fail(e, loc, "index.count", "%d indices for %s, which has %d %s", used, type_text(e, x->type), rank, rank == 1 ? "axis" : "axes");
+	if (used > rank)
+		elab_fail(e, loc, "index.count", "%d indices for %s, which has %d %s", used, type_text(e, x->type), rank,
+		          rank == 1 ? "axis" : "axes");
 	if (fresh + rank > MAX_RANK) elab_fail(e, loc, "rank.limit", "the result would have more than %d axes", MAX_RANK);
 	bool gap = false;
 	for (int i = 0; i < n; i++) {

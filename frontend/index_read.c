@@ -49,7 +49,8 @@ static Value *reverse_and_stride(Plan *p, Value *x)
 	if (n) x = ir_rev(b, x, rev, n);
 	for (int k = 0; k < p->n; k++) {
 		const Term *t = &p->at[k];
-		if (t->kind == TERM_SLICE && t->step != 1 && (t->rev || t->start)) x = ir_slice_axis(b, x, t->axis, dim_const(p->e, 0), t->size, t->step);
+		if (t->kind == TERM_SLICE && t->step != 1 && (t->rev || t->start))
+			x = ir_slice_axis(b, x, t->axis, dim_const(p->e, 0), t->size, t->step);
 	}
 	return x;
 }
@@ -83,7 +84,8 @@ Val elab_index(Elab *e, Value *x, const Val *idx, int n, Loc loc)
 		int64_t axes[MAX_RANK];
 		int m, before = 0;
 		Value *i = plan_indices(&p, axes, &m, &ishape);
-		if (ishape->rank + r->type->rank - m > MAX_RANK) elab_fail(e, loc, "rank.limit", "the result would have more than %d axes", MAX_RANK);
+		if (ishape->rank + r->type->rank - m > MAX_RANK)
+			elab_fail(e, loc, "rank.limit", "the result would have more than %d axes", MAX_RANK);
 		r = ir_gather(b, r, i, axes, m, 0, "clamp", false);
 		for (int k = 0; p.joined && !term_is_advanced(&p, &p.at[k]); k++) before += p.at[k].kind == TERM_SLICE;
 		r = place_index_axes(b, r, ishape->rank, before);

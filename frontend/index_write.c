@@ -1,7 +1,7 @@
 /* The new value of x after x[index] = v, and of x.at[index].add(v) and its kin.
  *
- * Where only slices and known integers index, no element is named twice: the region is replaced by one dupdate. Arrays, and run-time integers
- * that may be outside, go through one scatter that drops what is outside, on the box that the slices select.
+ * Where only slices and known integers index, no element is named twice: the region is replaced by one dupdate. Arrays, and run-time
+ * integers that may be outside, go through one scatter that drops what is outside, on the box that the slices select.
  */
 #include "index.h"
 #include <string.h>
@@ -103,7 +103,8 @@ static Value *fit_value(Plan *p, Value *v, int rank, const Dim *dims)
 		fits = (dim_is_const(have, &one) && one == 1) || dim_provable_equal(elab_facts(e), have, want);
 	}
 	if (!fits)
-		elab_fail(e, p->loc, "index.value", "cannot store %s here: the selection has shape %s", type_text(e, v->type), shape_str(e, rank, dims));
+		elab_fail(e, p->loc, "index.value", "cannot store %s here: the selection has shape %s", type_text(e, v->type),
+		          shape_str(e, rank, dims));
 	return elab_broadcast_to(e, v, rank, dims, p->loc);
 }
 
@@ -149,7 +150,10 @@ bool elab_index_has_mask(Elab *e, const Val *idx, int n)
 	return false;
 }
 
-typedef struct Mask { Value *m; int axis; } Mask;
+typedef struct Mask {
+	Value *m;
+	int axis;
+} Mask;
 
 /* The one mask among full slices. */
 static Mask find_mask(Elab *e, Value *x, const Val *idx, int n, Loc loc)
@@ -169,8 +173,8 @@ static Mask find_mask(Elab *e, Value *x, const Val *idx, int n, Loc loc)
 		elab_fail(e, loc, "index.count", "a mask of %s does not fit %s", type_text(e, r.m->type), type_text(e, x->type));
 	for (int i = 0; i < r.m->type->rank; i++)
 		if (!dim_provable_equal(elab_facts(e), r.m->type->dim[i], x->type->dim[r.axis + i]))
-			elab_fail(e, loc, "index.mask", "the mask is %s, but axis %d of %s has size %s", type_text(e, r.m->type), r.axis + i, type_text(e, x->type),
-					  dim_str(elab_arena(e), x->type->dim[r.axis + i]));
+			elab_fail(e, loc, "index.mask", "the mask is %s, but axis %d of %s has size %s", type_text(e, r.m->type), r.axis + i,
+			          type_text(e, x->type), dim_str(elab_arena(e), x->type->dim[r.axis + i]));
 	return r;
 }
 
@@ -244,9 +248,10 @@ static Value *prepare_value(Elab *e, Value *x, Val v, const char **mode, Loc loc
 	DType d = x->type->dtype;
 	int k = elab_choice(e, val_str(e, *mode), from, 10, loc, "update");
 	*mode = to[k];
-	if (k == 4 && !dtype_is_diff(d)) elab_fail(e, loc, "index.divide", "`.at[].divide` needs a float or complex tensor, not %s", type_text(e, x->type));
+	if (k == 4 && !dtype_is_diff(d))
+		elab_fail(e, loc, "index.divide", "`.at[].divide` needs a float or complex tensor, not %s", type_text(e, x->type));
 	if (v.kind == V_NONE) elab_fail(e, loc, "index.value", "cannot store none in %s", type_text(e, x->type));
-	Value *t = ir_convert(b, elab_tensor(e, v, val_is_number(v) ? &d : NULL, loc, "the stored value"), d);
+	Value *t = ir_convert(b, elab_tensor(e, v, &d, loc, "the stored value"), d);
 	if (k == 2) t = ir_unary(b, OP_neg, t);
 	if (k == 4) t = ir_binary(b, OP_div, ir_splat(b, t->type, 1), t);
 	return t;
