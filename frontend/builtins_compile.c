@@ -53,13 +53,25 @@ static int64_t common_length(Elab *e, const CallSite *at, const Items *seqs)
 	return n;
 }
 
-/* A tuple gives a tuple; a list, range or tensor a list. */
+static Val map_row(Elab *e, void *ctx, Value *row)
+{
+	const CallSite *at = ((void **)ctx)[0];
+	const Val *fn = ((void **)ctx)[1];
+	Val arg = val_tensor(row);
+	return elab_call(e, *fn, &arg, 1, NULL, NULL, 0, at->loc);
+}
+
+/* A tuple gives a tuple; a list or range a list; a tensor is mapped by a run-time loop over its rows, whose results are stacked. */
 Val builtin_map(Elab *e, const CallSite *at, Val *argv)
 {
 	const Items *seqs = argv[1].u.items;
 	if (!elab_is_callable(argv[0]))
 		elab_fail(e, arg_at(at, 0), "call.kind", "`map` takes a function first, not %s", val_describe(e, argv[0]));
 	if (seqs->n == 0) elab_fail(e, at->loc, "call.missing", "`map(f, seq)` lacks its sequence");
+	if (seqs->n == 1 && seqs->at[0].kind == V_TENSOR && seqs->at[0].u.tensor->type->rank > 0) {
+		void *ctx[2] = {(void *)at, &argv[0]};
+		return elab_loop_map(e, elab_tensor(e, seqs->at[0], NULL, at->loc, "the sequence"), map_row, ctx, at->loc);
+	}
 	int64_t n = common_length(e, at, seqs);
 	Val *out = NEW_ARRAY(elab_arena(e), Val, n), *arg = NEW_ARRAY(elab_arena(e), Val, seqs->n);
 	for (int64_t i = 0; i < n; i++) {
