@@ -269,6 +269,7 @@ void ir_emit_n(Builder *b, OpCode c, Value *const *in, int nin, const Attr *attr
 	const OpRow *row = op_row(c);
 	assert(!(row->flags & (OPF_EFFECT | OPF_REGION)));
 	OpView v = make_view(b, c, in, nin, attrs, nattr, room);
+	v.nout = nout;
 	bool plain = b->no_fold || (row->flags & OPF_OPAQUE);
 	if (!plain && fold_op(b, &v, out, nout)) return;
 	Block *at = plain ? b->block : emit_target(b->block, in, nin);
