@@ -50,7 +50,7 @@ Dim shape_product(Elab *e, int rank, const Dim *dims);
 bool elab_assume_nonempty(Elab *e, Dim n);
 bool elab_assume_nonneg(Elab *e, Dim p);
 /* The shape to which n tensors broadcast (only a literal 1 stretches); fails with both shapes. */
-void elab_broadcast_shape(Elab *e, Value *const *x, int n, Loc loc, const char *opname, int *rank, Dim *dims);
+void elab_broadcast_shape(Elab *e, Value *const *x, int n, Loc loc, const char *label, const char *what, int *rank, Dim *dims);
 /* A name of a fixed set; fails with the permitted ones and a suggestion. Returns its number. */
 int elab_choice(Elab *e, Val v, const char *const *names, int n, Loc loc, const char *what);
 

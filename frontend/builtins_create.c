@@ -96,13 +96,14 @@ static Value *array_of_rows(Elab *e, Val v, Loc loc)
 	}
 	DType d = elab_result_dtype(e, row, n, loc);
 	Value **x = NEW_ARRAY(elab_arena(e), Value *, n);
+	const Type *first = NULL;
 	for (int i = 0; i < n; i++) {
 		x[i] = ir_convert(b, elab_tensor(e, row[i], &d, loc, "an element of the list"), d);
-		if (x[i]->type->rank != x[0]->type->rank)
-			elab_fail(e, loc, "array.ragged", "the list is ragged: element 0 is %s, element %d is %s", type_text(e, x[0]->type), i,
-			          type_text(e, x[i]->type));
-		for (int k = 0; k < x[i]->type->rank; k++)
-			elab_require_equal(e, x[0]->type->dim[k], x[i]->type->dim[k], loc, "array.ragged", "elements of the list");
+		const Type *t = x[i]->type;
+		if (!first) first = t;
+		if (t->rank != first->rank)
+			elab_fail(e, loc, "array.ragged", "the list is ragged: element 0 is %s, element %d is %s", type_text(e, first), i, type_text(e, t));
+		for (int k = 0; k < t->rank; k++) elab_require_equal(e, first->dim[k], t->dim[k], loc, "array.ragged", "elements of the list");
 		x[i] = ir_lift(b, x[i], dim_const(e, 1));
 	}
 	return ir_concat(b, x, n, 0);

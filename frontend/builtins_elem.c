@@ -217,7 +217,7 @@ Val builtin_where(Elab *e, const CallSite *at, Val *argv)
 	Value *all[3] = {c, x, y};
 	int rank = 0;
 	Dim dims[MAX_RANK];
-	elab_broadcast_shape(e, all, 3, at->loc, at->name, &rank, dims);
+	elab_broadcast_shape(e, all, 3, at->loc, "broadcast.size", "arguments of `where`", &rank, dims);
 	shape = type_get(elab_module(e), DT_bool, rank, dims);
 	for (int i = 0; i < 3; i++) all[i] = elab_broadcast_to(e, all[i], shape->rank, shape->dim, at->loc);
 	return val_tensor(ir_select(b, all[0], all[1], all[2]));

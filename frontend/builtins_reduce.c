@@ -162,9 +162,24 @@ Val builtin_cumsum(Elab *e, const CallSite *at, Val *argv)
 	return scan(e, OP_cumsum, scan_args(e, at, argv, cumsum_dtype));
 }
 
+static DType count_bool(DType d)
+{
+	return d == DT_bool ? DT_u8 : d;
+}
+
+static Val back_to_bool(Elab *e, Val r, bool was_bool)
+{
+	return was_bool ? val_tensor(ir_convert(elab_builder(e), r.u.tensor, DT_bool)) : r;
+}
+
+static bool is_bool(Val v)
+{
+	return v.kind == V_TENSOR && v.u.tensor->type->dtype == DT_bool;
+}
+
 Val builtin_cumprod(Elab *e, const CallSite *at, Val *argv)
 {
-	return scan(e, OP_cumprod, scan_args(e, at, argv, same));
+	return back_to_bool(e, scan(e, OP_cumprod, scan_args(e, at, argv, count_bool)), is_bool(argv[0]));
 }
 
 Val builtin_logcumsumexp(Elab *e, const CallSite *at, Val *argv)

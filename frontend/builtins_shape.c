@@ -4,7 +4,7 @@
 #include <string.h>
 
 /* --- broadcasting ------------------------------------------------------------------------------------------------------- */
-void elab_broadcast_shape(Elab *e, Value *const *x, int n, Loc loc, const char *opname, int *rank, Dim *dims)
+void elab_broadcast_shape(Elab *e, Value *const *x, int n, Loc loc, const char *label, const char *what, int *rank, Dim *dims)
 {
 	*rank = 0;
 	for (int i = 0; i < n; i++)
@@ -18,7 +18,7 @@ void elab_broadcast_shape(Elab *e, Value *const *x, int n, Loc loc, const char *
 			if (own < 0 || (dim_is_const(t->dim[own], &one) && one == 1)) continue;
 			if (dim_is_const(d, &one) && one == 1) d = t->dim[own];
 			else if (!dim_provable_equal(elab_facts(e), d, t->dim[own]))
-				elab_fail(e, loc, "broadcast.size", "`%s`: shapes %s and %s do not broadcast: %s and %s differ on axis %d", opname,
+				elab_fail(e, loc, label, "%s of shapes %s and %s do not broadcast: %s and %s differ on axis %d", what,
 				          shape_str(e, x[0]->type->rank, x[0]->type->dim), shape_str(e, t->rank, t->dim), dim_str(elab_arena(e), d),
 				          dim_str(elab_arena(e), t->dim[own]), k - *rank);
 		}
@@ -231,10 +231,9 @@ Val builtin_stack(Elab *e, const CallSite *at, Val *argv)
 	Value **x;
 	int n = joined(e, at, argv[0], &x);
 	int axis = elab_axis(e, argv[1], x[0]->type->rank + 1, arg_at(at, 1));
-	for (int i = 0; i < n; i++) {
+	for (int i = 1; i < n; i++)
 		for (int k = 0; k < x[0]->type->rank; k++) require_same_axis(e, at, x, i, k);
-		x[i] = ir_broadcast_new_axis(elab_builder(e), x[i], axis, dim_const(e, 1));
-	}
+	for (int i = 0; i < n; i++) x[i] = ir_broadcast_new_axis(elab_builder(e), x[i], axis, dim_const(e, 1));
 	return val_tensor(n == 1 ? x[0] : ir_concat(elab_builder(e), x, n, axis));
 }
 

@@ -442,7 +442,7 @@ Value *plan_indices(Plan *p, int64_t *axes, int *m, const Type **ishape)
 	}
 	int rank;
 	Dim dims[MAX_RANK + 1];
-	elab_broadcast_shape(e, col, *m, p->loc, "the index", &rank, dims);
+	elab_broadcast_shape(e, col, *m, p->loc, "index.broadcast", "indices", &rank, dims);
 	*ishape = type_get(elab_module(e), DT_i32, rank, dims);
 	dims[rank] = dim_const(e, 1);
 	for (int k = 0; k < *m; k++) col[k] = ir_reshape(b, elab_broadcast_to(e, col[k], rank, (*ishape)->dim, p->loc), rank + 1, dims);

@@ -32,8 +32,7 @@ def check_dtypes(mlxcc, cases):
     bad = []
     for k in range(0, len(cases), 400):
         part = cases[k:k + 400]
-        lines = "".join(f'  r = where(({e}).dtype == {d}, r, "{i}");\n' if False else f"  assert ({e}).dtype == {d}, \"{e} is not {d}\";\n"
-                        for i, (e, d) in enumerate(part))
+        lines = "".join(f"  assert ({e}).dtype == {d};\n" for e, d in part)
         code, err = fails(mlxcc, f"export fn main({PARAMS}) -> i32 {{\n{lines}  return 0;\n}}\n")
         if code:
             bad.append(err)
@@ -48,7 +47,9 @@ BINARY_MX = ["add", "subtract", "multiply", "divide", "floor_divide", "remainder
              "bitwise_and", "left_shift", "matmul"]
 # Where the language gives a result and MLX another one, or an error, each with its reason.
 DIFFERENT = {
-    # MLX's abs of a bool is bool, of c64 f32; ours too: nothing to list. Integer products exist here.
+    "subtract(x_bool, x_bool)": "not defined: `^` or `-` after a cast is meant",
+    **{f"{f}(x_{a}, x_{b})": "complex numbers have no floor" for f in ("floor_divide", "remainder") for a in DTYPES for b in DTYPES if "c64" in (a, b)},
+    **{f"{f}(x_c64, {n})": "complex numbers have no floor" for f in ("floor_divide", "remainder") for n in ("2", "0.5", "true")},
 }
 
 
@@ -69,7 +70,7 @@ def test_binary_dtypes(mlxcc):
         for a in DTYPES:
             for b in DTYPES:
                 want = mlx_dtype(getattr(mx, f), x(a), x(b))
-                if want:
+                if want and f"{f}(x_{a}, x_{b})" not in DIFFERENT:
                     cases.append((f"{f}(x_{a}, x_{b})", want))
     assert len(cases) > 2000
     check_dtypes(mlxcc, cases)
@@ -81,7 +82,7 @@ def test_weak_number_dtypes(mlxcc):
         for d in DTYPES:
             for n in [2, 0.5, True]:
                 want = mlx_dtype(getattr(mx, f), x(d), n)
-                if want:
+                if want and f"{f}(x_{d}, {str(n).lower()})" not in DIFFERENT:
                     cases.append((f"{f}(x_{d}, {str(n).lower()})", want))
     check_dtypes(mlxcc, cases)
 
