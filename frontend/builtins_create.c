@@ -102,7 +102,8 @@ static Value *array_of_rows(Elab *e, Val v, Loc loc)
 		const Type *t = x[i]->type;
 		if (!first) first = t;
 		if (t->rank != first->rank)
-			elab_fail(e, loc, "array.ragged", "the list is ragged: element 0 is %s, element %d is %s", type_text(e, first), i, type_text(e, t));
+			elab_fail(e, loc, "array.ragged", "the list is ragged: element 0 is %s, element %d is %s", type_text(e, first), i,
+			          type_text(e, t));
 		for (int k = 0; k < t->rank; k++) elab_require_equal(e, first->dim[k], t->dim[k], loc, "array.ragged", "elements of the list");
 		x[i] = ir_lift(b, x[i], dim_const(e, 1));
 	}

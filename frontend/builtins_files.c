@@ -1,4 +1,5 @@
-/* load("file"): a constant of the program, read while compiling: a tensor of .npy, a record of .npz and .safetensors, plain values of .json. */
+/* load("file"): a constant of the program, read while compiling: a tensor of .npy, a record of .npz and .safetensors, plain values of
+ * .json. */
 #include "builtins.h"
 #include "files.h"
 #include "json.h"
@@ -41,7 +42,8 @@ Val builtin_load(Elab *e, const CallSite *at, Val *argv)
 		char *text;
 		size_t n;
 		Json *j;
-		if (!file_read(a, path, &text, &n, &why) || !json_read(a, text, n, &j, &why)) elab_fail(e, arg_at(at, 0), "load.file", "\"%s\": %s", name, why);
+		if (!file_read(a, path, &text, &n, &why) || !json_read(a, text, n, &j, &why))
+			elab_fail(e, arg_at(at, 0), "load.file", "\"%s\": %s", name, why);
 		return of_json(e, j);
 	}
 	TensorFile f;
