@@ -18,6 +18,7 @@ static _Noreturn __attribute__((format(printf, 2, 3))) void build_bug(const Buil
 	va_start(ap, fmt);
 	diag_v(b->m->diag, DIAG_BUG, b->loc, "ir.build", fmt, ap);
 	va_end(ap);
+	if (b->m->on_bug) b->m->on_bug(b->m->on_bug_ctx);
 	diag_flush(b->m->diag);
 	exit(70);
 }

@@ -19,6 +19,11 @@ const RuleRow fold_rules[] = {
 };
 const int nfold_rules = (int)(sizeof fold_rules / sizeof *fold_rules);
 
+bool rule_takes(const RuleRow *r, DType d)
+{
+	return class_takes(r->takes, d) && op_takes(r->op, d);
+}
+
 bool is_bwd_tag(const char *tag)
 {
 	return tag && strstr(tag, "bwd") != NULL;
@@ -144,7 +149,7 @@ static bool fold_by_rows(Builder *b, const OpView *v, Value **out)
 	for (int r = 0; r < nfold_rules; r++) {
 		const RuleRow *row = &fold_rules[r];
 		Vars vars = {0};
-		if (row->op != v->code || (row->exactness == RULE_RELAXED && !b->m->fast_math) || !class_takes(row->takes, d)) continue;
+		if (row->op != v->code || (row->exactness == RULE_RELAXED && !b->m->fast_math) || !rule_takes(row, d)) continue;
 		if (!match_args(row->args, v->code, v->in, v->nin, &vars)) continue;
 		const Type *type[1];
 		int n;

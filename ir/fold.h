@@ -19,6 +19,7 @@ typedef struct RuleRow {
 	OpCode op;
 	const char *args, *becomes;
 } RuleRow;
+bool rule_takes(const RuleRow *r, DType d); /* applies where the last operand has that dtype */
 extern const RuleRow fold_rules[];
 extern const int nfold_rules;
 #endif

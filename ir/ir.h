@@ -138,6 +138,8 @@ struct Module {
 	struct TypeTable *types;
 	Map tensors;                   /* constants that live in the module's arena: Tensor -> itself */
 	const char *stage;             /* "tensor" */
+	void (*on_bug)(void *ctx);     /* the pass driver's: called after a DIAG_BUG, before the program ends; may be NULL */
+	void *on_bug_ctx;
 };
 
 Module *module_new(Arena *a, Diag *d, const char *name);
@@ -208,6 +210,7 @@ void block_replace_uses(Block *b, Value *from, Value *to);
 typedef struct PrintOptions { bool no_loc; } PrintOptions;
 void ir_print_module(StrBuf *out, const Module *m, PrintOptions o);
 void ir_print_func(StrBuf *out, const Func *f, PrintOptions o);
+void ir_settle_names(Func *f);                        /* gives values the unique names that they print with */
 /* Reads text that ir_print_module wrote, or a person did. NULL after diagnostics. file: number from diag_add_file. */
 Module *ir_read(Arena *a, Diag *d, uint32_t file);
 /* Checks every invariant; reports each breach as DIAG_BUG (or DIAG_ERROR when from_text) naming the op. True if there is none. */

@@ -38,19 +38,33 @@ static const char *clean_name(Printer *p, const char *name)
 	return intern_str(&p->names, s, strlen(s));
 }
 
-static void name_value(Printer *p, const Value *v)
+/* x.3 -> x: a second x.3 is numbered among the x. */
+static const char *without_suffix(Printer *p, const char *name)
 {
-	const char *name;
-	if (v->name) {
-		const char *base = name = clean_name(p, v->name);
+	size_t n = strlen(name), k = n;
+	while (k > 0 && isdigit((unsigned char)name[k - 1])) k--;
+	return k < n && k > 1 && name[k - 1] == '.' ? intern_str(&p->names, name, k - 1) : name;
+}
+
+static const char *unique_name(Printer *p, const char *name)
+{
+	name = clean_name(p, name);
+	if (map_get(&p->taken, name)) {
+		const char *base = without_suffix(p, name);
 		intptr_t k = (intptr_t)map_get(&p->last_suffix, base);
 		while (map_get(&p->taken, name)) {
 			const char *s = arena_printf(p->scratch, "%s.%d", base, (int)++k);
 			name = intern_str(&p->names, s, strlen(s));
 		}
 		map_set(&p->last_suffix, base, (void *)k);
-		map_set(&p->taken, name, (void *)name);
-	} else name = arena_printf(p->scratch, "%d", p->next_number++);
+	}
+	map_set(&p->taken, name, (void *)name);
+	return name;
+}
+
+static void name_value(Printer *p, const Value *v)
+{
+	const char *name = v->name ? unique_name(p, v->name) : arena_printf(p->scratch, "%d", p->next_number++);
 	map_set(&p->name_of, v, (void *)name);
 }
 
@@ -61,6 +75,39 @@ static void name_block(Printer *p, const Block *b)
 		for (int i = 0; i < op->nout; i++) name_value(p, op->out[i]);
 		for (int r = 0; r < op->nregion; r++) name_block(p, op->region[r]);
 	}
+}
+
+static void printer_init(Printer *p, const Func *f)
+{
+	p->scratch = arena_new(0, NULL, NULL);
+	p->diag = f->module->diag;
+	intern_init(&p->names, p->scratch);
+	map_init(&p->name_of, p->scratch);
+	map_init(&p->taken, p->scratch);
+	map_init(&p->last_suffix, p->scratch);
+	name_block(p, f->body);
+}
+
+static void settle_name(Printer *p, Module *m, Value *v)
+{
+	if (v->name) v->name = module_str(m, map_get(&p->name_of, v));
+}
+
+static void settle_block(Printer *p, Module *m, Block *b)
+{
+	for (int i = 0; i < b->nparam; i++) settle_name(p, m, b->param[i]);
+	for (Op *op = b->first; op; op = op->next) {
+		for (int i = 0; i < op->nout; i++) settle_name(p, m, op->out[i]);
+		for (int r = 0; r < op->nregion; r++) settle_block(p, m, op->region[r]);
+	}
+}
+
+void ir_settle_names(Func *f)
+{
+	Printer p = {0};
+	printer_init(&p, f);
+	settle_block(&p, f->module, f->body);
+	arena_free(p.scratch);
 }
 
 static void put_value(Printer *p, const Value *v)
@@ -461,12 +508,8 @@ static void put_header(Printer *p, const Func *f)
 
 void ir_print_func(StrBuf *out, const Func *f, PrintOptions o)
 {
-	Printer p = {.out = out, .o = o, .diag = f->module->diag, .scratch = arena_new(0, NULL, NULL)};
-	intern_init(&p.names, p.scratch);
-	map_init(&p.name_of, p.scratch);
-	map_init(&p.taken, p.scratch);
-	map_init(&p.last_suffix, p.scratch);
-	name_block(&p, f->body);
+	Printer p = {.out = out, .o = o};
+	printer_init(&p, f);
 	sb_put(out, "func ");
 	put_func_name(out, f->name);
 	put_params(&p, f->body);

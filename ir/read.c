@@ -158,7 +158,6 @@ static bool op_has_attr(OpCode c, AttrKey k)
 static bool read_attrs(Reader *r, OpCode c, Attr *attrs, int *n)
 {
 	*n = 0;
-	if (!read_accept(r, '{')) return true;
 	while (!read_accept(r, '}')) {
 		if (*n && !read_expect(r, ',', "between attributes")) return false;
 		const char *at = (read_space(r), r->p), *name = read_ident(r);
@@ -170,11 +169,16 @@ static bool read_attrs(Reader *r, OpCode c, Attr *attrs, int *n)
 		if (!read_expect(r, '=', "after the attribute's name") || !read_attr_value(r, &a)) return false;
 		attrs[(*n)++] = a;
 	}
+	return true;
+}
+
+static bool attrs_complete(Reader *r, const char *at, OpCode c, const Attr *attrs, int n)
+{
 	const OpRow *row = op_row(c);
 	for (int k = 0; k < row->nattr; k++) {
 		bool there = row->optional[k];
-		for (int i = 0; i < *n; i++) there |= attrs[i].key == row->attr[k];
-		if (!there) return read_fail(r, r->p, "`%s` needs the attribute `%s`", row->name, attr_name(row->attr[k]));
+		for (int i = 0; i < n; i++) there |= attrs[i].key == row->attr[k];
+		if (!there) return read_fail(r, at, "`%s` needs the attribute `%s`", row->name, attr_name(row->attr[k]));
 	}
 	return true;
 }
@@ -268,13 +272,16 @@ static bool read_op_name(Reader *r, OpCode *out)
 
 static bool read_op_text(Reader *r, Builder *b, OpText *t)
 {
-	if (!read_result_names(r, t) || !read_op_name(r, &t->code) || !read_values(r, &t->in) || !read_attrs(r, t->code, t->attrs, &t->nattr))
-		return false;
+	if (!read_result_names(r, t)) return false;
+	const char *at = (read_space(r), r->p);
+	if (!read_op_name(r, &t->code) || !read_values(r, &t->in)) return false;
+	if (read_accept(r, '{') && !read_attrs(r, t->code, t->attrs, &t->nattr)) return false;
+	if (!attrs_complete(r, at, t->code, t->attrs, t->nattr)) return false;
 	if (read_accept(r, ':') && !read_types(r, &t->types)) return false;
 	if (read_word(r, "loc") && !read_loc(r, &t->loc)) return false;
 	if (read_word(r, "tag") && !read_string(r, &t->tag)) return false;
 	BlockKind kind;
-	for (const char *at = (read_space(r), r->p); region_kind(r, &kind); at = (read_space(r), r->p)) {
+	for (at = (read_space(r), r->p); region_kind(r, &kind); at = (read_space(r), r->p)) {
 		if (t->nregion == 2) return read_fail(r, at, "an op has at most two regions");
 		if (!read_region(r, b, kind, &t->region[t->nregion++])) return false;
 	}

@@ -17,6 +17,7 @@ typedef struct PassCtx {
 typedef struct Pass {
 	const char *name, *doc;
 	bool (*run)(PassCtx *c); /* true if anything changed; errors go to the module's diag */
+	bool required;           /* what follows needs what it gives */
 	Stage takes, gives;
 } Pass;
 extern const Pass passes[];
@@ -36,5 +37,7 @@ typedef struct PassOptions {
 } PassOptions;
 /* Runs the pipeline on m. NULL after errors. The result's program is NULL when stop_after is a tensor pass. */
 bool passes_run(PassCtx *c);
+/* One pass by name, which may also be one that the pipeline does not hold (irtool). False when there is none. */
+const Pass *pass_find(const char *name);
 void passes_list(FILE *out);
 #endif

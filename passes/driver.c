@@ -1,0 +1,233 @@
+/* Runs the rows of passes.def: verifies, prints, times, bisects, and keeps the IR before a pass that breaks it.
+ *
+ * With verify_each the text of the module is taken before every pass; when the verifier finds a breach, or the text does not come
+ * back through the reader as it was, the text goes to mlxcc-bug-PASS.ir and the command that replays the pass alone is printed. After each
+ * pass values are numbered and named anew in print order: going on from a printed text then gives what going on in memory gives.
+ */
+#include <string.h>
+#include <time.h>
+#include "passes.h"
+
+const Pass passes[] = {
+#define PASS(name, function, required, takes, gives, doc) {#name, doc, function, required, takes, gives},
+#include "passes.def"
+#undef PASS
+};
+const int npasses = (int)(sizeof passes / sizeof *passes);
+
+void passes_list(FILE *out)
+{
+	for (int i = 0; i < npasses; i++)
+		fprintf(out, "%-12s %-6s %s%s\n", passes[i].name, passes[i].takes == STAGE_TENSOR ? "tensor" : "loops", passes[i].doc,
+		        passes[i].required ? " (required)" : "");
+}
+
+const Pass *pass_find(const char *name)
+{
+	for (int i = 0; i < npasses; i++)
+		if (strcmp(passes[i].name, name) == 0) return &passes[i];
+	return NULL;
+}
+
+static FILE *out_of(const PassCtx *c)
+{
+	return c->o->out ? c->o->out : stderr;
+}
+
+static bool is_skipped(const PassOptions *o, const Pass *p)
+{
+	for (int i = 0; i < o->nskip; i++)
+		if (strcmp(o->skip[i], p->name) == 0) return true;
+	return false;
+}
+
+static bool known_pass(PassCtx *c, const char *option, const char *name, bool required_matters)
+{
+	const char *names[64];
+	const Pass *p = pass_find(name);
+	if (p && !(required_matters && p->required)) return true;
+	if (p) {
+		diag(c->m->diag, DIAG_ERROR, NO_LOC, "pass.required", "%s %s: what follows needs what this pass gives", option, name);
+		return false;
+	}
+	for (int i = 0; i < npasses; i++) names[i] = passes[i].name;
+	const char *near = diag_suggest(name, names, npasses);
+	diag(c->m->diag, DIAG_ERROR, NO_LOC, "pass.name", "%s: there is no pass `%s`", option, name);
+	if (near) diag_help(c->m->diag, "did you mean `%s`?", near);
+	else diag_help(c->m->diag, "--list-passes shows them all");
+	return false;
+}
+
+static bool options_ok(PassCtx *c)
+{
+	const PassOptions *o = c->o;
+	bool ok = true;
+	if (o->print_after && strcmp(o->print_after, "all") != 0) ok &= known_pass(c, "--print-after", o->print_after, false);
+	if (o->stop_after) ok &= known_pass(c, "--stop-after", o->stop_after, false);
+	if (o->start_at) ok &= known_pass(c, "--start-at", o->start_at, false);
+	for (int i = 0; i < o->nskip; i++) ok &= known_pass(c, "--skip", o->skip[i], true);
+	return ok;
+}
+
+/* --- text ----------------------------------------------------------------------------------------------------------------- */
+static const char *stage_text(PassCtx *c, Arena *a)
+{
+	StrBuf b;
+	sb_init(&b, a);
+	ir_print_module(&b, c->m, (PrintOptions){.no_loc = c->o->no_loc});
+	return sb_text(&b);
+}
+
+static void print_after(PassCtx *c, const Pass *p, bool changed)
+{
+	if (!c->o->print_after || (strcmp(c->o->print_after, "all") != 0 && strcmp(c->o->print_after, p->name) != 0)) return;
+	FILE *f = out_of(c);
+	fprintf(f, "# after %s%s\n", p->name, changed ? "" : " (unchanged)");
+	if (changed || strcmp(c->o->print_after, "all") != 0) fputs(stage_text(c, c->scratch), f);
+	fflush(f);
+}
+
+/* Reads the text in a compilation of its own and prints it again. */
+static bool round_trips(PassCtx *c, const char *text)
+{
+	Diag *d = diag_new(c->scratch, NULL);
+	StrBuf again;
+	Module *m = ir_read(c->scratch, d, diag_add_file(d, "round-trip.ir", text, strlen(text)));
+	if (!m) {
+		diag(c->m->diag, DIAG_BUG, NO_LOC, "pass.text", "the printed IR is not read back: %s", diag_text(d));
+		return false;
+	}
+	sb_init(&again, c->scratch);
+	ir_print_module(&again, m, (PrintOptions){0});
+	if (strcmp(sb_text(&again), text) == 0) return true;
+	diag(c->m->diag, DIAG_BUG, NO_LOC, "pass.text", "the printed IR reads back as another text");
+	return false;
+}
+
+static bool sound(PassCtx *c)
+{
+	StrBuf b;
+	if (!ir_verify(c->m, false)) return false;
+	sb_init(&b, c->scratch);
+	ir_print_module(&b, c->m, (PrintOptions){0});
+	return round_trips(c, sb_text(&b));
+}
+
+static void keep_for_replay(PassCtx *c, const Pass *p, const char *before)
+{
+	const char *dir = c->o->replay_dir ? c->o->replay_dir : ".";
+	const char *path = arena_printf(c->scratch, "%s/mlxcc-bug-%s.ir", dir, p->name);
+	FILE *f = before ? fopen(path, "w") : NULL;
+	if (!before) {
+		diag_note(c->m->diag, NO_LOC, "in pass `%s`; run again with --verify-each to keep the IR before it", p->name);
+		return;
+	}
+	if (!f || fputs(before, f) < 0) diag_note(c->m->diag, NO_LOC, "in pass `%s`; `%s` can't be written", p->name, path);
+	else
+		diag_note(c->m->diag, NO_LOC, "in pass `%s`; replay it with: mlxcc %s --start-at=%s --stop-after=%s --verify-each", p->name, path,
+		          p->name, p->name);
+	if (f) fclose(f);
+}
+
+/* --- numbering --------------------------------------------------------------------------------------------------------------- */
+static void renumber_block(Module *m, Block *b)
+{
+	for (int i = 0; i < b->nparam; i++) b->param[i]->id = m->next_id++;
+	b->cse = NULL;
+	for (Op *op = b->first; op; op = op->next) {
+		for (int r = 0; r < op->nregion; r++) renumber_block(m, op->region[r]);
+		for (int i = 0; i < op->nout; i++) op->out[i]->id = m->next_id++;
+	}
+}
+
+static void renumber(Module *m)
+{
+	m->next_id = 0;
+	for (int i = 0; i < m->funcs.n; i++) {
+		renumber_block(m, m->funcs.at[i]->body);
+		ir_settle_names(m->funcs.at[i]);
+	}
+}
+
+/* --- running ------------------------------------------------------------------------------------------------------------------ */
+typedef struct Timing {
+	double ms[64];
+	bool ran[64], changed[64];
+} Timing;
+
+static double now_ms(void)
+{
+	struct timespec t;
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return 1e3 * (double)t.tv_sec + 1e-6 * (double)t.tv_nsec;
+}
+
+typedef struct BugNote {
+	PassCtx *c;
+	const Pass *p;
+	const char *before;
+} BugNote;
+static void note_bug(void *ctx)
+{
+	BugNote *n = ctx;
+	keep_for_replay(n->c, n->p, n->before);
+}
+
+/* False after an error. */
+static bool run_one(PassCtx *c, const Pass *p, bool *changed, double *ms)
+{
+	Diag *d = c->m->diag;
+	int bugs = diag_count(d, DIAG_BUG), errors = diag_count(d, DIAG_ERROR) + diag_count(d, DIAG_LIMITATION);
+	const char *before = c->o->verify_each && p->takes == STAGE_TENSOR ? stage_text(c, c->scratch) : NULL;
+	BugNote note = {c, p, before};
+	c->m->on_bug = note_bug;
+	c->m->on_bug_ctx = &note;
+	double start = now_ms();
+	*changed = p->run(c);
+	*ms = now_ms() - start;
+	c->m->on_bug = NULL;
+	if (p->gives == STAGE_TENSOR) renumber(c->m);
+	if (c->o->verify_each && p->gives == STAGE_TENSOR) sound(c);
+	if (diag_count(d, DIAG_BUG) > bugs) keep_for_replay(c, p, before);
+	return diag_count(d, DIAG_BUG) == bugs && diag_count(d, DIAG_ERROR) + diag_count(d, DIAG_LIMITATION) == errors;
+}
+
+static void print_times(PassCtx *c, const Timing *t)
+{
+	double sum = 0;
+	FILE *f = out_of(c);
+	for (int i = 0; i < npasses; i++) {
+		if (!t->ran[i]) continue;
+		fprintf(f, "%-12s %9.3f ms%s\n", passes[i].name, t->ms[i], t->changed[i] ? "" : "  (unchanged)");
+		sum += t->ms[i];
+	}
+	fprintf(f, "%-12s %9.3f ms\n", "all", sum);
+}
+
+bool passes_run(PassCtx *c)
+{
+	const PassOptions *o = c->o;
+	Timing t = {0};
+	bool started = !o->start_at, ok = true;
+	int changes = 0;
+	if (!options_ok(c)) return false;
+	c->m->fast_math = o->fast_math;
+	renumber(c->m);
+	for (int i = 0; ok && i < npasses; i++) {
+		const Pass *p = &passes[i];
+		started |= o->start_at && strcmp(p->name, o->start_at) == 0;
+		bool bisected = o->bisect >= 0 && changes >= o->bisect && !p->required;
+		if (started && !is_skipped(o, p) && !bisected) {
+			ArenaMark mark = arena_mark(c->scratch);
+			ok = run_one(c, p, &t.changed[i], &t.ms[i]);
+			t.ran[i] = true;
+			if (t.changed[i] && ++changes == o->bisect)
+				fprintf(out_of(c), "bisect: change %d is by `%s`, the last that ran\n", changes, p->name);
+			if (ok) print_after(c, p, t.changed[i]);
+			arena_reset(c->scratch, mark);
+		}
+		if (o->stop_after && strcmp(p->name, o->stop_after) == 0) break;
+	}
+	if (o->time_passes) print_times(c, &t);
+	return ok;
+}
