@@ -109,7 +109,7 @@ struct Func {
 	const char *composite;         /* the name that codegen may match, or NULL */
 	bool remat;                    /* backward recomputes (checkpoint) */
 	bool noinline_cse;             /* set on backward functions of remat functions: inlining needs a barrier */
-	/* custom rules, NULL where none: */
+	/* custom rules, NULL where none; signatures: passes/transform.h */
 	Func *rule_jvp, *rule_vjp_fwd, *rule_vjp_bwd, *rule_vmap;
 	const DimFacts *facts;         /* what holds of the dimensions; never NULL */
 	/* exported functions: */

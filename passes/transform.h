@@ -2,6 +2,16 @@
  *
  * All take a function and give another in the same module; what they return can be transformed again. Masks are over flat leaves.
  * Derived functions are cached on f and named stably: f.jvp[101], f.fwd[11/1], f.bwd[11/1], f.vmap[01].
+ * A function that carries rules or `remat` may be given to any of them: the rules are used, the flag is kept.
+ *
+ * Signatures of the rules of f: (params..) -> (results..), with `d` meaning only the real-float and c64 leaves, in order:
+ *   rule_jvp       (params.., tangents of d params..) -> tangents of d results
+ *   rule_vjp_bwd   with rule_vjp_fwd NULL: (params.., results.., cotangents of d results..) -> cotangents of d params
+ *   rule_vjp_fwd   (params..) -> (results.., residuals..), and then rule_vjp_bwd (residuals.., cotangents of d results..) -> cotangents of d params
+ *   rule_vmap      (params.., each [n, ..]) -> (results.., each [n, ..])
+ * One of rule_jvp and rule_vjp_bwd is enough for both directions: the missing one is the other's transpose, so rules must be linear in
+ * tangents and cotangents.
+ *
  * Errors of the user (an unbounded while reached by a cotangent, a kernel without a rule) are reported in the module's diag with the
  * op's place; then NULL is returned.
  */
