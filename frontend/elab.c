@@ -270,8 +270,6 @@ Scope *elab_scope_file(Elab *e, const char *path, const char *shown, Loc loc)
 
 /* --- constants ------------------------------------------------------------------------------------------------------------ */
 
-typedef struct Here { Elab *e; } Here;
-
 static Val leaf_here(Elab *e, void *ctx, Val v)
 {
 	if (v.kind != V_TENSOR || !e->func || v.u.tensor->block->func == e->func) return v;
@@ -403,12 +401,20 @@ static void check_entries(Elab *e, Scope *s)
 /* Exports, constants (so that a mistake in one shows even if nothing uses it), and tests. */
 static void elaborate_file(Elab *e, Scope *s)
 {
+	map_init(&e->exports, e->arena);
+	for (int i = 0; i < s->file->ndecls; i++) {
+		const Decl *d = s->file->decls[i];
+		if (d->kind != DECL_FN || !d->u.fn->exported || e->o.no_exports || !wanted_entry(e, d->name.text)) continue;
+		Func *f = func_new(e->m, d->name.text);
+		f->exported = true;
+		map_set(&e->exports, d, f);
+	}
 	for (int i = 0; i < s->file->ndecls; i++) {
 		DeclJob j = {s, s->file->decls[i]};
 		if (j.d->kind == DECL_CONST || j.d->kind == DECL_IMPORT) {
 			if (j.d->name.text && *j.d->name.text) elab_protect(e, run_global, &j);
-		} else if (j.d->kind == DECL_FN && j.d->u.fn->exported && !e->o.no_exports) {
-			if (wanted_entry(e, j.d->name.text)) elab_protect(e, run_export, &j);
+		} else if (map_get(&e->exports, j.d)) {
+			elab_protect(e, run_export, &j);
 		} else if (j.d->kind == DECL_TEST && e->o.tests) {
 			elab_protect(e, run_test, &j);
 		}

@@ -714,8 +714,9 @@ static Val replace_leaf(Elab *e, void *ctx, Val init, Val param, const char *pat
 }
 
 /* Names of the loop's own pattern may stand in `while` only where they count. */
-static bool cond_uses_index(Elab *e, const LoopJob *j)
+static bool needs_counter(Elab *e, const LoopJob *j)
 {
+	if (j->limit && !j->trips) return true; /* the end is data: a `while` on the step number */
 	if (!j->cond || !j->it || j->it->kind != ITER_RANGE || j->pattern->is_tuple) return false;
 	NameSet names = {0};
 	scan_expr_names(e, j->cond, &names);
@@ -724,7 +725,7 @@ static bool cond_uses_index(Elab *e, const LoopJob *j)
 
 static Block *loop_region1(Elab *e, LoopJob *j, Block *here, bool indexed)
 {
-	Block *b = block_new(&e->b, BLOCK_LOOP, here);
+	Block *b = block_new(&e->b, BLOCK_WHILE, here);
 	state_restore(e, j->before);
 	e->b.block = b;
 	for (int i = 0; i < j->pairs.n; i++) j->pairs.at[i].region1 = block_param(&e->b, b, j->pairs.at[i].param->type, j->pairs.at[i].param->name);
@@ -734,12 +735,18 @@ static Block *loop_region1(Elab *e, LoopJob *j, Block *here, bool indexed)
 	if (indexed) {
 		j->index = j->pairs.at[j->pairs.n - 1].region1;
 		loop_rows(e, j, j->it);
-		elab_bind_pattern(e, j->pattern, j->it->row, LOCAL_LET, j->loc);
+		elab_bind_pattern(e, j->pattern, iter_value(e, j->it), LOCAL_LET, j->loc);
 	}
 	e->facts_open = false;
 	Value *c = NULL;
-	int known = elab_condition(e, j->cond, &c);
-	if (known >= 0) c = ir_scalar_int(&e->b, DT_bool, known);
+	if (j->cond) {
+		int known = elab_condition(e, j->cond, &c);
+		if (known >= 0) c = ir_scalar_int(&e->b, DT_bool, known);
+	}
+	if (j->limit && !j->trips) {
+		Value *more = ir_binary(&e->b, OP_lt, j->index, j->limit);
+		c = c ? ir_binary(&e->b, OP_and, more, c) : more;
+	}
 	block_set_results(&e->b, b, &c, 1);
 	state_restore(e, j->before);
 	return b;
@@ -780,7 +787,7 @@ static Val result_row_leaf(Elab *e, void *ctx, Val v)
 static Val loop_finish(Elab *e, LoopJob *j, Block *here)
 {
 	loop_pairs(e, j);
-	bool indexed = cond_uses_index(e, j);
+	bool indexed = needs_counter(e, j), data_end = j->limit && !j->trips;
 	e->b.block = j->block;
 	for (ScanOut *o = j->outs; o; o = o->following) o->stacked = val_map2(e, o->row, o->next, out_leaf, o, "");
 	VEC(Value *) rows = {0};
@@ -808,22 +815,22 @@ static Val loop_finish(Elab *e, LoopJob *j, Block *here)
 	for (int i = 0; i < ns; i++) b->param[k] = j->rows.at[i], b->param[k]->index = k, k++;
 	block_set_results(&e->b, b, yields.at, yields.n);
 	Block *region[2] = {b, NULL};
-	if (j->cond) region[1] = loop_region1(e, j, here, indexed);
+	if (j->cond || data_end) region[1] = loop_region1(e, j, here, indexed);
 	e->b.block = here;
 	e->b.loc = j->loc;
 	VEC(Value *) in = {0};
 	for (int i = 0; i < nc; i++) VEC_PUSH(e->arena, in, j->pairs.at[i].init);
 	for (int i = 0; i < ns; i++) VEC_PUSH(e->arena, in, j->xs.at[i]);
-	if (j->limit) VEC_PUSH(e->arena, in, j->limit);
+	if (j->limit && !data_end) VEC_PUSH(e->arena, in, j->limit);
 	Attr attrs[5];
 	int na = 0;
 	if (j->trips) attrs[na++] = ATTR_DIM(trips, j->trips);
 	attrs[na++] = ATTR_INT(ncarry, nc);
 	attrs[na++] = ATTR_INT(nscan, ns);
 	attrs[na++] = ATTR_INT(reverse, 0);
-	attrs[na++] = ATTR_INT(limit, j->limit != NULL);
+	attrs[na++] = ATTR_INT(limit, j->limit && !data_end);
 	state_restore(e, j->before);
-	Op *op = ir_emit_region(&e->b, OP_loop, in.at, in.n, attrs, na, region, j->cond ? 2 : 1);
+	Op *op = ir_emit_region(&e->b, OP_loop, in.at, in.n, attrs, na, region, region[1] ? 2 : 1);
 	for (int i = 0; i < nc; i++) j->pairs.at[i].result = op->out[i];
 	Replace r = {j, 1};
 	for (Carry *c = j->carries; c; c = c->following) c->local->v = val_map2(e, c->init, c->param, replace_leaf, &r, "");

@@ -92,6 +92,8 @@ struct Elab {
 	int const_depth;               /* evaluating a constant: effects are mistakes */
 	Map free_names;                /* Expr of a lambda -> its free names */
 	struct Instance *instances;    /* composite functions built so far */
+	Map exports;                   /* Decl of an exported function -> its Func, made first so that it has its name */
+	struct StructRow *structs;     /* struct names given so far, by layout */
 };
 
 /* elab.c */
@@ -251,6 +253,7 @@ bool module_member_is_state(const ModuleTree *m, const char *name);
 Val composite_call(Elab *e, const FnVal *f, CallArgs *a);
 
 /* elab_export.c */
+typedef struct StructRow { const char *key, *name; struct StructRow *next; } StructRow;
 void export_function(Elab *e, Scope *s, const Decl *d);
 /* elab_test.c */
 void test_function(Elab *e, Scope *s, const Decl *d);
