@@ -1,7 +1,8 @@
 /* The elaborator's entry: files, imports, standard modules, recovery from mistakes, and constants.
  *
- * A compilation reads the file, then what it imports (standard modules are texts inside this program), and elaborates each exported function and,
- * on request, each test. Everything else is elaborated where it is used. A mistake unwinds to the declaration being elaborated.
+ * A compilation reads the file, then what it imports (standard modules are texts inside this program), and elaborates each exported
+ * function and, on request, each test. Everything else is elaborated where it is used. A mistake unwinds to the declaration being
+ * elaborated.
  */
 #include "elab_core.h"
 #include "../ir/eval.h"
@@ -9,7 +10,10 @@
 #include <string.h>
 
 /* Written by tools/embed from frontend/std/. */
-extern const struct { const char *name, *text; size_t n; } std_modules[];
+extern const struct {
+	const char *name, *text;
+	size_t n;
+} std_modules[];
 
 const char *std_module_text(const char *name, size_t *n)
 {
@@ -21,7 +25,10 @@ const char *std_module_text(const char *name, size_t *n)
 	return NULL;
 }
 
-const char *elab_intern(Elab *e, const char *s) { return intern_str(&e->strings, s, strlen(s)); }
+const char *elab_intern(Elab *e, const char *s)
+{
+	return intern_str(&e->strings, s, strlen(s));
+}
 
 /* --- mistakes ----------------------------------------------------------------------------------------------------------- */
 
@@ -96,7 +103,10 @@ void elab_warn(Elab *e, Loc loc, const char *label, const char *fmt, ...)
 	va_end(ap);
 }
 
-_Noreturn void elab_unwind(Elab *e) { unwind(e); }
+_Noreturn void elab_unwind(Elab *e)
+{
+	unwind(e);
+}
 
 Context context_save(const Elab *e)
 {
@@ -137,12 +147,30 @@ bool elab_protect(Elab *e, void (*fn)(Elab *e, void *ctx), void *ctx)
 
 /* --- services ------------------------------------------------------------------------------------------------------------- */
 
-Builder *elab_builder(Elab *e) { return &e->b; }
-Module *elab_module(Elab *e) { return e->m; }
-Arena *elab_arena(Elab *e) { return e->arena; }
-DimCtx *elab_dims(Elab *e) { return e->m->dims; }
-const DimFacts *elab_facts(Elab *e) { return e->facts; }
-bool elab_training(Elab *e) { return e->training; }
+Builder *elab_builder(Elab *e)
+{
+	return &e->b;
+}
+Module *elab_module(Elab *e)
+{
+	return e->m;
+}
+Arena *elab_arena(Elab *e)
+{
+	return e->arena;
+}
+DimCtx *elab_dims(Elab *e)
+{
+	return e->m->dims;
+}
+const DimFacts *elab_facts(Elab *e)
+{
+	return e->facts;
+}
+bool elab_training(Elab *e)
+{
+	return e->training;
+}
 
 char *elab_source(Elab *e, Loc loc)
 {
@@ -283,9 +311,17 @@ static Val leaf_here(Elab *e, void *ctx, Val v)
 	return r;
 }
 
-Val elab_here(Elab *e, Val v) { return val_map_captured(e, v, leaf_here, NULL); }
+Val elab_here(Elab *e, Val v)
+{
+	return val_map_captured(e, v, leaf_here, NULL);
+}
 
-typedef struct Fold { Value **values; int n, cap; Tensor **to; Func *func; } Fold;
+typedef struct Fold {
+	Value **values;
+	int n, cap;
+	Tensor **to;
+	Func *func;
+} Fold;
 
 static Val leaf_collect(Elab *e, void *ctx, Val v)
 {
@@ -324,11 +360,13 @@ Val elab_fold_tensors(Elab *e, Func *scratch, Val v, Loc loc, const char *what)
 	EvalHooks hooks = {.max_steps = 100000000};
 	EvalStatus s = ir_eval(e->arena, scratch, NULL, NULL, f.to, &hooks, &why);
 	if (s == EVAL_ASSERT) elab_fail(e, loc, "const.assert", "an assert fails in %s: %s", what, why ? why : "");
-	if (s != EVAL_OK) elab_fail(e, loc, "const.value", "%s is not known while compiling: %s", what, why ? why : "it depends on a dimension");
+	if (s != EVAL_OK)
+		elab_fail(e, loc, "const.value", "%s is not known while compiling: %s", what, why ? why : "it depends on a dimension");
 	return val_map_captured(e, v, leaf_folded, &f);
 }
 
-/* Evaluates fn in a scratch function without caller. The scratch function is no part of the module: its constants are copied where they are used. */
+/* Evaluates fn in a scratch function without caller. The scratch function is no part of the module: its constants are copied where they are
+ * used. */
 Val elab_constant(Elab *e, Val (*fn)(Elab *e, void *ctx), void *ctx, Loc loc, const char *what)
 {
 	Context saved = context_save(e);
@@ -358,8 +396,8 @@ static void check_language(Elab *e, Scope *s)
 	for (int i = 0; i < s->file->ndecls; i++) {
 		const Decl *d = s->file->decls[i];
 		if (d->kind == DECL_LANGUAGE && d->u.language != 1)
-			diag(e->diag, DIAG_ERROR, d->loc, "language.version", "this file is written for version %lld of the language; this compiler knows version 1",
-				 (long long)d->u.language);
+			diag(e->diag, DIAG_ERROR, d->loc, "language.version",
+			     "this file is written for version %lld of the language; this compiler knows version 1", (long long)d->u.language);
 	}
 }
 
@@ -371,9 +409,18 @@ static bool wanted_entry(Elab *e, const char *name)
 	return e->o.nentry == 0;
 }
 
-typedef struct DeclJob { Scope *s; const Decl *d; } DeclJob;
-static void run_export(Elab *e, void *ctx) { export_function(e, ((DeclJob *)ctx)->s, ((DeclJob *)ctx)->d); }
-static void run_test(Elab *e, void *ctx) { test_function(e, ((DeclJob *)ctx)->s, ((DeclJob *)ctx)->d); }
+typedef struct DeclJob {
+	Scope *s;
+	const Decl *d;
+} DeclJob;
+static void run_export(Elab *e, void *ctx)
+{
+	export_function(e, ((DeclJob *)ctx)->s, ((DeclJob *)ctx)->d);
+}
+static void run_test(Elab *e, void *ctx)
+{
+	test_function(e, ((DeclJob *)ctx)->s, ((DeclJob *)ctx)->d);
+}
 static void run_global(Elab *e, void *ctx)
 {
 	DeclJob *j = ctx;

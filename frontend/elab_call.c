@@ -9,7 +9,10 @@ enum { CALL_DEPTH = 256 };
 
 static const ParamList no_params = {0};
 
-static const ParamList *params_of(const FnVal *f) { return f->fn ? &f->fn->params : f->lambda ? &f->lambda->u.lambda.params : &no_params; }
+static const ParamList *params_of(const FnVal *f)
+{
+	return f->fn ? &f->fn->params : f->lambda ? &f->lambda->u.lambda.params : &no_params;
+}
 static const char *name_of(Elab *e, const FnVal *f)
 {
 	if (f->is_init) return "init";
@@ -22,7 +25,8 @@ static const char *name_of(Elab *e, const FnVal *f)
 
 bool elab_is_callable(Val v)
 {
-	return v.kind == V_FN || v.kind == V_BUILTIN || v.kind == V_WRAPPED || v.kind == V_MODULE || v.kind == V_MODULE_DECL || v.kind == V_DTYPE;
+	return v.kind == V_FN || v.kind == V_BUILTIN || v.kind == V_WRAPPED || v.kind == V_MODULE || v.kind == V_MODULE_DECL ||
+	       v.kind == V_DTYPE;
 }
 
 static const Fn *module_call(const ModuleTree *m)
@@ -85,8 +89,9 @@ void frame_push(Elab *e, Frame *f)
 	f->up = e->frame;
 	e->frame = f;
 	if (++e->call_depth > CALL_DEPTH)
-		elab_fail_note(e, f->call_loc, "call.depth", "there is no recursion at run time; recursion on compile-time values must end while compiling", "calls are nested %d levels deep",
-					   CALL_DEPTH);
+		elab_fail_note(e, f->call_loc, "call.depth",
+		               "there is no recursion at run time; recursion on compile-time values must end while compiling",
+		               "calls are nested %d levels deep", CALL_DEPTH);
 }
 
 void frame_pop(Elab *e)
@@ -115,7 +120,8 @@ Val frame_result(Elab *e, Frame *f, Val v, Loc loc)
 	Val t = type_eval(e, f->result);
 	f->types_open = false;
 	if (v.kind == V_NONE && t.kind != V_NONE)
-		elab_fail(e, f->result->loc, "call.missing_return", "`%s` must return %s; an end of its body is reached without `return`", f->name, elab_source(e, f->result->loc));
+		elab_fail(e, f->result->loc, "call.missing_return", "`%s` must return %s; an end of its body is reached without `return`", f->name,
+		          elab_source(e, f->result->loc));
 	v = type_unify(e, t, v, loc, arena_printf(e->arena, "the result of `%s`", f->name));
 	type_check_deferred(e);
 	return v;
@@ -123,9 +129,17 @@ Val frame_result(Elab *e, Frame *f, Val v, Loc loc)
 
 /* --- binding ------------------------------------------------------------------------------------------------------------------ */
 
-typedef struct Bound { Val v; Loc loc; bool given, marked; int arg; } Bound;   /* one per parameter; arg: index for inout_out */
+typedef struct Bound {
+	Val v;
+	Loc loc;
+	bool given, marked;
+	int arg;
+} Bound; /* one per parameter; arg: index for inout_out */
 
-static Loc arg_loc(const CallArgs *a, int i) { return a->arg_loc && a->arg_loc[i].file ? a->arg_loc[i] : a->loc; }
+static Loc arg_loc(const CallArgs *a, int i)
+{
+	return a->arg_loc && a->arg_loc[i].file ? a->arg_loc[i] : a->loc;
+}
 
 static int rest_index(const ParamList *p)
 {
@@ -141,8 +155,11 @@ static const char *signature(Elab *e, const Frame *f, const ParamList *p)
 	sb_init(&b, e->arena);
 	sb_printf(&b, "its parameters are (");
 	for (int i = 0; i < p->n; i++)
-		sb_printf(&b, "%s%s%s%s", i ? ", " : "", p->at[i]->kind == PARAM_INOUT ? "inout " : p->at[i]->kind == PARAM_REST ? "*" : "", p->at[i]->name.text ? p->at[i]->name.text : "(…)",
-				  p->at[i]->init ? "=…" : "");
+		sb_printf(&b, "%s%s%s%s", i ? ", " : "",
+		          p->at[i]->kind == PARAM_INOUT  ? "inout "
+		          : p->at[i]->kind == PARAM_REST ? "*"
+		                                         : "",
+		          p->at[i]->name.text ? p->at[i]->name.text : "(…)", p->at[i]->init ? "=…" : "");
 	sb_putc(&b, ')');
 	return sb_text(&b);
 }
@@ -151,7 +168,8 @@ static void bind_positional(Elab *e, const Frame *f, const ParamList *p, const C
 {
 	int rest = rest_index(p), fixed = rest < 0 ? p->n : rest;
 	if (rest < 0 && a->n > p->n)
-		elab_fail_note(e, arg_loc(a, p->n), "call.too_many", signature(e, f, p), "`%s` takes %d argument%s, this call gives %d", f->name, p->n, p->n == 1 ? "" : "s", a->n);
+		elab_fail_note(e, arg_loc(a, p->n), "call.too_many", signature(e, f, p), "`%s` takes %d argument%s, this call gives %d", f->name,
+		               p->n, p->n == 1 ? "" : "s", a->n);
 	for (int i = 0; i < a->n && i < fixed; i++) bound[i] = (Bound){a->at[i], arg_loc(a, i), true, a->inout && a->inout[i], i};
 	if (rest < 0) return;
 	int extra = a->n > rest ? a->n - rest : 0;
@@ -189,7 +207,9 @@ static void bind_named(Elab *e, Frame *f, const ParamList *p, const CallArgs *a,
 				if (p->at[q]->name.text) c[n++] = p->at[q]->name.text;
 			}
 			const char *near = diag_suggest(name, c, n);
-			if (near) elab_fail_help(e, loc, "call.unknown_argument", arena_printf(e->arena, "did you mean `%s`?", near), "`%s` has no parameter `%s`", f->name, name);
+			if (near)
+				elab_fail_help(e, loc, "call.unknown_argument", arena_printf(e->arena, "did you mean `%s`?", near),
+				               "`%s` has no parameter `%s`", f->name, name);
 			elab_fail_note(e, loc, "call.unknown_argument", signature(e, f, p), "`%s` has no parameter `%s`", f->name, name);
 		}
 		if (bound[i].given) elab_fail(e, loc, "call.twice", "the argument `%s` of `%s` is given twice", name, f->name);
@@ -200,8 +220,8 @@ static void bind_named(Elab *e, Frame *f, const ParamList *p, const CallArgs *a,
 static void check_marks(Elab *e, const Frame *f, const Param *p, const Bound *b)
 {
 	if (p->kind == PARAM_INOUT && !b->marked)
-		elab_fail_help(e, b->loc, "call.inout_missing", arena_printf(e->arena, "write `inout %s`", elab_source(e, b->loc)), "the parameter `%s` of `%s` is inout; the call must say so",
-					   p->name.text, f->name);
+		elab_fail_help(e, b->loc, "call.inout_missing", arena_printf(e->arena, "write `inout %s`", elab_source(e, b->loc)),
+		               "the parameter `%s` of `%s` is inout; the call must say so", p->name.text, f->name);
 	if (p->kind != PARAM_INOUT && b->marked)
 		elab_fail(e, b->loc, "call.inout_extra", "the parameter `%s` of `%s` is not inout", p->name.text ? p->name.text : "(…)", f->name);
 }
@@ -215,9 +235,12 @@ static void bind_params(Elab *e, const ParamList *p, const CallArgs *a, Bound *b
 	for (int i = 0; i < p->n; i++) {
 		const Param *q = p->at[i];
 		if (!bound[i].given) {
-			if (!q->init) elab_fail_note(e, a->loc, "call.missing_argument", signature(e, f, p), "`%s` needs an argument `%s`", f->name, q->name.text ? q->name.text : "(…)");
+			if (!q->init)
+				elab_fail_note(e, a->loc, "call.missing_argument", signature(e, f, p), "`%s` needs an argument `%s`", f->name,
+				               q->name.text ? q->name.text : "(…)");
 			bound[i] = (Bound){elab_eval(e, q->init), q->init->loc, true, false, -1};
-			if (q->kind == PARAM_INOUT) elab_fail(e, a->loc, "call.missing_argument", "`%s` needs an inout argument `%s`", f->name, q->name.text);
+			if (q->kind == PARAM_INOUT)
+				elab_fail(e, a->loc, "call.missing_argument", "`%s` needs an inout argument `%s`", f->name, q->name.text);
 		} else {
 			check_marks(e, f, q, &bound[i]);
 		}
@@ -231,7 +254,8 @@ static void bind_params(Elab *e, const ParamList *p, const CallArgs *a, Bound *b
 			v = type_unify(e, types[i], v, bound[i].loc, arena_printf(e->arena, "the argument `%s` of `%s`", q->name.text, f->name));
 		}
 		if (q->pattern && q->pattern->is_tuple) elab_bind_pattern(e, q->pattern, v, LOCAL_PARAM, bound[i].loc);
-		else if (q->name.text && strcmp(q->name.text, "_")) scope_declare(e, q->name, v, q->kind == PARAM_INOUT ? LOCAL_INOUT : LOCAL_PARAM);
+		else if (q->name.text && strcmp(q->name.text, "_"))
+			scope_declare(e, q->name, v, q->kind == PARAM_INOUT ? LOCAL_INOUT : LOCAL_PARAM);
 	}
 	type_check_deferred(e);
 	if (f->result) { /* dimensions that stand only in the result must have been named by now: the body may use them */
@@ -253,7 +277,8 @@ static void store_inout(Elab *e, const ParamList *p, CallArgs *a, const Bound *b
 		if (p->at[i]->kind != PARAM_INOUT || bound[i].arg < 0) continue;
 		Val v = scope_local(f, p->at[i]->name.text)->v;
 		if (types[i].kind != V_NONE)
-			v = type_unify(e, types[i], v, p->at[i]->loc, arena_printf(e->arena, "the new value of the inout parameter `%s`", p->at[i]->name.text));
+			v = type_unify(e, types[i], v, p->at[i]->loc,
+			               arena_printf(e->arena, "the new value of the inout parameter `%s`", p->at[i]->name.text));
 		if (a->inout_out) a->inout_out[bound[i].arg] = v;
 		e->effects++;
 	}
@@ -265,8 +290,8 @@ static void store_self(Elab *e, Val before, Val *self_out)
 	Frame *fr = e->frame;
 	if (!fr->self || fr->in_init || val_same(fr->self->v, before)) return;
 	if (!self_out)
-		elab_fail_help(e, fr->call_loc, "module.not_a_place", "call it on a `var`, an inout parameter, or a member of one", "`%s` changes its module, but what it is called on is not a place",
-					   fr->name);
+		elab_fail_help(e, fr->call_loc, "module.not_a_place", "call it on a `var`, an inout parameter, or a member of one",
+		               "`%s` changes its module, but what it is called on is not a place", fr->name);
 	*self_out = fr->self->v;
 	e->effects++;
 }
@@ -319,7 +344,8 @@ static Val call_dtype(Elab *e, DType d, CallArgs *a)
 	Val v = a->at[0];
 	e->b.loc = a->loc;
 	if (val_is_number(v)) return val_tensor(ir_const(&e->b, tensor_scalar(e->arena, scalar_convert(val_scalar(v), d))));
-	return val_tensor(ir_convert(&e->b, elab_tensor(e, v, NULL, arg_loc(a, 0), arena_printf(e->arena, "the argument of `%s`", dtype_name(d))), d));
+	return val_tensor(
+	    ir_convert(&e->b, elab_tensor(e, v, NULL, arg_loc(a, 0), arena_printf(e->arena, "the argument of `%s`", dtype_name(d))), d));
 }
 
 static Val call_module(Elab *e, Val m, CallArgs *a, Val *self_out)
@@ -327,8 +353,10 @@ static Val call_module(Elab *e, Val m, CallArgs *a, Val *self_out)
 	const Fn *fn = module_call(m.u.module);
 	if (!fn) elab_fail(e, a->loc, "call.module", "the module `%s` has no unnamed `fn` and cannot be called", m.u.module->name);
 	if (val_module_is_description(m))
-		elab_fail_help(e, a->loc, "call.description", arena_printf(e->arena, "give it numbers first: `%s.init(key)`; or take it as a parameter, `net: …`", m.u.module->name),
-					   "the module `%s` has no numbers yet", m.u.module->name);
+		elab_fail_help(
+		    e, a->loc, "call.description",
+		    arena_printf(e->arena, "give it numbers first: `%s.init(key)`; or take it as a parameter, `net: …`", m.u.module->name),
+		    "the module `%s` has no numbers yet", m.u.module->name);
 	return elab_call_fn(e, module_method(e, m, fn).u.fn, a, self_out);
 }
 
@@ -351,12 +379,17 @@ Val elab_invoke(Elab *e, Val fn, CallArgs *a, Val *self_out)
 	case V_MODULE_DECL: no_inout(e, a, "a module"); return module_construct(e, fn.u.decl, a);
 	case V_MODULE: return call_module(e, fn, a, self_out);
 	case V_DTYPE: return call_dtype(e, fn.u.dtype, a);
-	case V_STACK: elab_fail_help(e, a->loc, "call.array", "iterate it, `for l in layers { x = l(x); }`, or index it", "an array of modules cannot be called");
+	case V_STACK:
+		elab_fail_help(e, a->loc, "call.array", "iterate it, `for l in layers { x = l(x); }`, or index it",
+		               "an array of modules cannot be called");
 	default: elab_fail(e, a->loc, "call.kind", "%s cannot be called", val_describe(e, fn));
 	}
 }
 
-Val elab_call_args(Elab *e, Val fn, CallArgs *a) { return elab_invoke(e, fn, a, NULL); }
+Val elab_call_args(Elab *e, Val fn, CallArgs *a)
+{
+	return elab_invoke(e, fn, a, NULL);
+}
 
 Val elab_call(Elab *e, Val fn, const Val *args, int nargs, const char *const *names, const Val *named, int nnamed, Loc loc)
 {
@@ -366,7 +399,14 @@ Val elab_call(Elab *e, Val fn, const Val *args, int nargs, const char *const *na
 
 /* --- call expressions ----------------------------------------------------------------------------------------------------------- */
 
-typedef struct Callee { Val fn; bool has_place; Place place; bool has_first; Val first; Loc first_loc; } Callee;
+typedef struct Callee {
+	Val fn;
+	bool has_place;
+	Place place;
+	bool has_first;
+	Val first;
+	Loc first_loc;
+} Callee;
 
 /* What a call is made on: a function, or a module at a place, whose changes go back there. `x.f(a)` without a member f is f(x, a). */
 static Callee callee_of(Elab *e, const Expr *x)
@@ -387,15 +427,23 @@ static Callee callee_of(Elab *e, const Expr *x)
 	base.loc = x->u.member.base->loc;
 	if (base.kind != V_MODULE) c.has_place = false;
 	if (elab_find_member(e, base, x->u.member.name, &c.fn)) return c;
-	if (base.kind == V_MODULE_DECL || !scope_prelude(e, x->u.member.name.text, &c.fn) || !elab_is_callable(c.fn)) c.fn = elab_member(e, base, x->u.member.name);
+	if (base.kind == V_MODULE_DECL || !scope_prelude(e, x->u.member.name.text, &c.fn) || !elab_is_callable(c.fn))
+		c.fn = elab_member(e, base, x->u.member.name);
 	c.has_place = false;
 	c.has_first = true, c.first = base, c.first_loc = base.loc;
 	return c;
 }
 
 typedef struct Args {
-	VEC(Val) at; VEC(Loc) loc; VEC(bool) inout; VEC(Place *) place;
-	VEC(const char *) names; VEC(Val) named; VEC(Loc) nloc; VEC(bool) ninout; VEC(Place *) nplace;
+	VEC(Val) at;
+	VEC(Loc) loc;
+	VEC(bool) inout;
+	VEC(Place *) place;
+	VEC(const char *) names;
+	VEC(Val) named;
+	VEC(Loc) nloc;
+	VEC(bool) ninout;
+	VEC(Place *) nplace;
 } Args;
 
 static void positional(Elab *e, Args *g, Val v, Loc loc, Place *p)
@@ -410,10 +458,14 @@ static Place *inout_place(Elab *e, const Arg *a)
 {
 	Place *p = NEW(e->arena, Place);
 	if (!place_of(e, a->value, p))
-		elab_fail(e, a->value->loc, "inout.place", "`%s` is not a place: an inout argument is a `var`, an inout parameter, or a member or element of one", elab_source(e, a->value->loc));
+		elab_fail(e, a->value->loc, "inout.place",
+		          "`%s` is not a place: an inout argument is a `var`, an inout parameter, or a member or element of one",
+		          elab_source(e, a->value->loc));
 	if (p->root->kind == LOCAL_PARAM)
-		elab_fail_help(e, a->value->loc, "inout.parameter", arena_printf(e->arena, "declare the parameter as `inout %s`, or copy it: `var copy = %s;`", p->root->name, p->root->name),
-					   "the parameter `%s` is not inout", p->root->name);
+		elab_fail_help(
+		    e, a->value->loc, "inout.parameter",
+		    arena_printf(e->arena, "declare the parameter as `inout %s`, or copy it: `var copy = %s;`", p->root->name, p->root->name),
+		    "the parameter `%s` is not inout", p->root->name);
 	place_check_writable(e, p, "pass as inout");
 	return p;
 }
@@ -453,7 +505,8 @@ static void check_overlap(Elab *e, const Args *g)
 	for (int i = 0; i < g->place.n; i++) {
 		for (int k = i + 1; k < g->place.n; k++) {
 			if (!g->place.at[i] || !g->place.at[k] || !place_overlap(g->place.at[i], g->place.at[k])) continue;
-			elab_fail(e, g->place.at[k]->loc, "inout.overlap", "the inout arguments `%s` and `%s` overlap", elab_source(e, g->place.at[i]->loc), elab_source(e, g->place.at[k]->loc));
+			elab_fail(e, g->place.at[k]->loc, "inout.overlap", "the inout arguments `%s` and `%s` overlap",
+			          elab_source(e, g->place.at[i]->loc), elab_source(e, g->place.at[k]->loc));
 		}
 	}
 }
@@ -465,13 +518,16 @@ static bool at_update(Elab *e, const Expr *x, Val *out)
 	if (m->kind != EXPR_MEMBER || m->u.member.base->kind != EXPR_INDEX) return false;
 	const Expr *ix = m->u.member.base, *at = ix->u.index.base;
 	if (at->kind != EXPR_MEMBER || strcmp(at->u.member.name.text, "at")) return false;
-	static const char *const modes[][2] = {{"add", "add"}, {"subtract", "add"}, {"multiply", "mul"}, {"divide", "mul"}, {"maximum", "max"}, {"minimum", "min"}, {"set", "set"}};
+	static const char *const modes[][2] = {{"add", "add"},     {"subtract", "add"}, {"multiply", "mul"}, {"divide", "mul"},
+	                                       {"maximum", "max"}, {"minimum", "min"},  {"set", "set"}};
 	const char *name = m->u.member.name.text, *mode = NULL;
 	for (size_t i = 0; i < sizeof modes / sizeof *modes; i++) {
 		if (!strcmp(modes[i][0], name)) mode = modes[i][1];
 	}
 	Value *base = elab_tensor(e, elab_eval(e, at->u.member.base), NULL, at->loc, "the indexed value");
-	if (!mode) elab_fail(e, m->u.member.name.loc, "index.at_mode", "`.at[…]` has `add`, `subtract`, `multiply`, `divide`, `maximum`, `minimum`, not `%s`", name);
+	if (!mode)
+		elab_fail(e, m->u.member.name.loc, "index.at_mode",
+		          "`.at[…]` has `add`, `subtract`, `multiply`, `divide`, `maximum`, `minimum`, not `%s`", name);
 	Val idx[MAX_RANK + 3];
 	int n = elab_indices(e, &ix->u.index.index, idx);
 	if (x->u.call.args.n != 1) elab_fail(e, x->loc, "call.arguments", "`.at[…].%s` takes one value", name);
@@ -486,8 +542,11 @@ static _Noreturn void not_callable(Elab *e, const Expr *x, Val fn)
 {
 	const Expr *f = x->u.call.fn;
 	Val hidden;
-	if (f->kind == EXPR_NAME && scope_local(e->frame, f->u.name.text) && scope_prelude(e, f->u.name.text, &hidden) && elab_is_callable(hidden))
-		elab_fail_note(e, f->loc, "call.hidden", arena_printf(e->arena, "the variable `%s` hides the function of the prelude", f->u.name.text), "%s cannot be called", val_describe(e, fn));
+	if (f->kind == EXPR_NAME && scope_local(e->frame, f->u.name.text) && scope_prelude(e, f->u.name.text, &hidden) &&
+	    elab_is_callable(hidden))
+		elab_fail_note(e, f->loc, "call.hidden",
+		               arena_printf(e->arena, "the variable `%s` hides the function of the prelude", f->u.name.text), "%s cannot be called",
+		               val_describe(e, fn));
 	elab_fail(e, f->loc, "call.kind", "%s cannot be called", val_describe(e, fn));
 }
 
@@ -502,7 +561,14 @@ Val elab_call_expr(Elab *e, const Expr *x)
 	evaluate_args(e, &x->u.call.args, &g);
 	check_overlap(e, &g);
 	int n = g.at.n + g.named.n;
-	CallArgs a = {.at = g.at.at, .n = g.at.n, .names = g.names.at, .named = g.named.at, .nnamed = g.named.n, .inout = g.inout.at, .arg_loc = g.loc.at, .loc = x->loc};
+	CallArgs a = {.at = g.at.at,
+	              .n = g.at.n,
+	              .names = g.names.at,
+	              .named = g.named.at,
+	              .nnamed = g.named.n,
+	              .inout = g.inout.at,
+	              .arg_loc = g.loc.at,
+	              .loc = x->loc};
 	a.inout_out = NEW_ARRAY(e->arena, Val, n);
 	for (int i = 0; i < n; i++) a.inout_out[i] = g.place.at[i] ? place_read(e, g.place.at[i]) : val_none();
 	Val self = val_none();
@@ -514,8 +580,10 @@ Val elab_call_expr(Elab *e, const Expr *x)
 	if (self.kind == V_NONE) return v;
 	if (!writable) place_check_writable(e, &c.place, "change");
 	if (c.place.root->kind == LOCAL_PARAM)
-		elab_fail_help(e, x->loc, "inout.parameter", arena_printf(e->arena, "declare the parameter as `inout %s`, or copy it: `var copy = %s;`", c.place.root->name, c.place.root->name),
-					   "this call changes the module `%s`, whose parameter is not inout", c.place.root->name);
+		elab_fail_help(e, x->loc, "inout.parameter",
+		               arena_printf(e->arena, "declare the parameter as `inout %s`, or copy it: `var copy = %s;`", c.place.root->name,
+		                            c.place.root->name),
+		               "this call changes the module `%s`, whose parameter is not inout", c.place.root->name);
 	place_write(e, &c.place, self, x->loc);
 	return v;
 }

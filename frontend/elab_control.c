@@ -1,8 +1,9 @@
 /* Run-time control flow: branches become `cond`, loops become `loop`.
  *
- * A branch runs both arms from the same state; what differs afterwards is merged leaf by leaf. A loop carries the variables that its body assigns.
- * Whether more is changed (a module's state through a method), and what dtype a number takes, shows only when the body has run: then it runs again.
- * A trial that fails is not reported: the numbers in it stood for tensors. What the body turns out not to change is not carried.
+ * A branch runs both arms from the same state; what differs afterwards is merged leaf by leaf. A loop carries the variables that its body
+ * assigns. Whether more is changed (a module's state through a method), and what dtype a number takes, shows only when the body has run:
+ * then it runs again. A trial that fails is not reported: the numbers in it stood for tensors. What the body turns out not to change is not
+ * carried.
  */
 #include "elab_core.h"
 #include "builtins.h"
@@ -41,13 +42,15 @@ static State state_after(Elab *e, State before)
 
 /* --- merging the arms of a branch ------------------------------------------------------------------------------------------ */
 
-typedef struct Slot { Value *a, *b, *out; } Slot;
+typedef struct Slot {
+	Value *a, *b, *out;
+} Slot;
 typedef struct Merge {
 	Block *arm[2];
 	VEC(Slot *) slots;
 	const char *what;
 	Loc loc;
-	Val prior;             /* the value before the branch, for the dtype of numbers; NONE: there was none */
+	Val prior; /* the value before the branch, for the dtype of numbers; NONE: there was none */
 } Merge;
 
 static Val slot_val(Elab *e, Merge *m, Value *a, Value *b)
@@ -68,7 +71,8 @@ static const char *merge_name(Elab *e, const Merge *m, const char *path)
 
 static _Noreturn void merge_fail(Elab *e, const Merge *m, Val a, Val b, const char *path)
 {
-	elab_fail(e, m->loc, "branch.type", "the arms of this run-time branch give %s different types: %s and %s", merge_name(e, m, path), val_describe(e, a), val_describe(e, b));
+	elab_fail(e, m->loc, "branch.type", "the arms of this run-time branch give %s different types: %s and %s", merge_name(e, m, path),
+	          val_describe(e, a), val_describe(e, b));
 }
 
 static Value *in_arm(Elab *e, Merge *m, int arm, Val v, DType d)
@@ -170,7 +174,8 @@ Val elab_branch(Elab *e, Value *cond, Loc loc, ArmFn arm, void *ctx, bool want)
 		for (int k = 0; k < n; k++) m.slots.at[k]->out = op->out[k];
 	}
 	i = 0;
-	for (Local *l = before.top; l; l = l->next, i++) l->v = val_same(merged[i], before.v[i]) ? before.v[i] : val_map(e, merged[i], slot_result, &m);
+	for (Local *l = before.top; l; l = l->next, i++)
+		l->v = val_same(merged[i], before.v[i]) ? before.v[i] : val_map(e, merged[i], slot_result, &m);
 	return val_map(e, r, slot_result, &m);
 }
 
@@ -179,13 +184,14 @@ Val elab_branch(Elab *e, Value *cond, Loc loc, ArmFn arm, void *ctx, bool want)
 typedef enum IterKind { ITER_ZIP, ITER_RANGE, ITER_ROWS, ITER_STACK, ITER_SEQ, ITER_COUNT } IterKind;
 typedef struct Iter {
 	IterKind kind;
-	Val v;                         /* RANGE ROWS STACK SEQ; COUNT: the start of enumerate */
-	Val step;                      /* RANGE */
+	Val v;    /* RANGE ROWS STACK SEQ; COUNT: the start of enumerate */
+	Val step; /* RANGE */
 	bool has_place;
-	Place place;                   /* ROWS STACK SEQ: where changed elements go */
-	struct Iter *at; int n;        /* ZIP */
+	Place place; /* ROWS STACK SEQ: where changed elements go */
+	struct Iter *at;
+	int n; /* ZIP */
 	Loc loc;
-	Val row;                       /* the element of this turn */
+	Val row; /* the element of this turn */
 } Iter;
 
 static bool is_builtin_call(Elab *e, const Expr *x, const char *name)
@@ -230,7 +236,9 @@ static Iter iter_of(Elab *e, const Expr *x)
 	case V_TUPLE:
 	case V_LIST: it.kind = ITER_SEQ; break;
 	case V_INT:
-	case V_DIM: elab_fail_help(e, x->loc, "for.kind", arena_printf(e->arena, "write `0..%s`", elab_source(e, x->loc)), "cannot iterate %s", val_describe(e, it.v));
+	case V_DIM:
+		elab_fail_help(e, x->loc, "for.kind", arena_printf(e->arena, "write `0..%s`", elab_source(e, x->loc)), "cannot iterate %s",
+		               val_describe(e, it.v));
 	default: elab_fail(e, x->loc, "for.kind", "cannot iterate %s", val_describe(e, it.v));
 	}
 	return it;
@@ -286,7 +294,8 @@ static int64_t unroll_count(Elab *e, const Iter *it)
 		for (int i = 0; i < it->n; i++) {
 			int64_t k = unroll_count(e, &it->at[i]);
 			if (k < 0) continue;
-			if (n >= 0 && k != n) elab_fail(e, it->loc, "zip.length", "the sequences have different lengths: %lld and %lld", (long long)n, (long long)k);
+			if (n >= 0 && k != n)
+				elab_fail(e, it->loc, "zip.length", "the sequences have different lengths: %lld and %lld", (long long)n, (long long)k);
 			n = k;
 		}
 		if (n < 0) break;
@@ -347,34 +356,44 @@ static void unroll(Elab *e, const Stmt *s, Iter *it)
 
 typedef struct Carry {
 	Local *local;
-	Val init;                      /* numbers that the body changes are tensors here */
-	Val param;                     /* its tensors are block parameters */
-	Val next;                      /* after the body; tensors of the parameters' types */
+	Val init;  /* numbers that the body changes are tensors here */
+	Val param; /* its tensors are block parameters */
+	Val next;  /* after the body; tensors of the parameters' types */
 	Val result;
 	struct Carry *following;
 } Carry;
 
-typedef struct Pair { Value *init, *param, *next, *region1, *result; } Pair;   /* one carried leaf */
-typedef struct ScanOut { Iter *it; Val row, next; VEC(Value *) values; Val stacked; struct ScanOut *following; } ScanOut;
+typedef struct Pair {
+	Value *init, *param, *next, *region1, *result;
+} Pair; /* one carried leaf */
+typedef struct ScanOut {
+	Iter *it;
+	Val row, next;
+	VEC(Value *) values;
+	Val stacked;
+	struct ScanOut *following;
+} ScanOut;
 
 typedef struct LoopJob {
 	const Stmt *s;
-	Iter *it;                      /* NULL: while */
+	Iter *it; /* NULL: while */
 	const Pattern *pattern;
 	const StmtList *body;
-	const Expr *cond;              /* of `while`, or NULL */
-	RowFn row_fn; void *row_ctx;   /* elab_loop_map instead of a body */
+	const Expr *cond; /* of `while`, or NULL */
+	RowFn row_fn;
+	void *row_ctx; /* elab_loop_map instead of a body */
 	Val row_result;
 	Loc loc;
-	Dim trips;                     /* NULL: not a dimension */
-	Value *limit;                  /* i32, or NULL */
+	Dim trips;    /* NULL: not a dimension */
+	Value *limit; /* i32, or NULL */
 	State before;
 	Carry *carries;
-	bool trial;                    /* some carried number has no dtype yet */
+	bool trial; /* some carried number has no dtype yet */
 	bool again;
 	Block *block;
 	Value *index;
-	VEC(Value *) xs; VEC(Value *) rows;
+	VEC(Value *) xs;
+	VEC(Value *) rows;
 	ScanOut *outs;
 	VEC(Pair) pairs, dropped;
 } LoopJob;
@@ -436,7 +455,10 @@ static Value *scan_row(Elab *e, LoopJob *j, Value *xs)
 	return row;
 }
 
-static Val stack_leaf_row(Elab *e, void *ctx, Val v) { return v.kind == V_TENSOR ? val_tensor(scan_row(e, ctx, v.u.tensor)) : v; }
+static Val stack_leaf_row(Elab *e, void *ctx, Val v)
+{
+	return v.kind == V_TENSOR ? val_tensor(scan_row(e, ctx, v.u.tensor)) : v;
+}
 
 static void loop_rows(Elab *e, LoopJob *j, Iter *it)
 {
@@ -470,7 +492,11 @@ static Val carry_leaf(Elab *e, void *ctx, Val v)
 	return v;
 }
 
-typedef struct Compare { LoopJob *j; const Carry *c; bool changed; } Compare;
+typedef struct Compare {
+	LoopJob *j;
+	const Carry *c;
+	bool changed;
+} Compare;
 
 static const char *carry_name(Elab *e, const Carry *c, const char *path)
 {
@@ -480,8 +506,8 @@ static const char *carry_name(Elab *e, const Carry *c, const char *path)
 static _Noreturn void carry_fail(Elab *e, const Compare *c, Val a, Val b, const char *path)
 {
 	if (a.kind == V_TENSOR && a.weak) a.weak = false;
-	elab_fail_note(e, c->j->loc, "loop.carry", "a variable that a run-time loop changes keeps its tree, dtype and shape", "%s is %s before the loop and %s after its body",
-				   carry_name(e, c->c, path), val_describe(e, a), val_describe(e, b));
+	elab_fail_note(e, c->j->loc, "loop.carry", "a variable that a run-time loop changes keeps its tree, dtype and shape",
+	               "%s is %s before the loop and %s after its body", carry_name(e, c->c, path), val_describe(e, a), val_describe(e, b));
 }
 
 /* The value after the body, as the type it had before. */
@@ -577,7 +603,8 @@ static void initial_carries(Elab *e, LoopJob *j)
 	int i = 0;
 	for (Local *l = j->before.top; l; l = l->next, i++) {
 		bool assigned = l->kind != LOCAL_SELF && name_set_has(&names, l->name) && scope_local(e->frame, l->name) == l;
-		if (assigned && (l->kind == LOCAL_VAR || l->kind == LOCAL_INOUT || l->kind == LOCAL_PARAM)) add_carry(e, j, l, elab_here(e, j->before.v[i]));
+		if (assigned && (l->kind == LOCAL_VAR || l->kind == LOCAL_INOUT || l->kind == LOCAL_PARAM))
+			add_carry(e, j, l, elab_here(e, j->before.v[i]));
 	}
 }
 
@@ -658,7 +685,10 @@ static void drop_param(Block *b, Value *v)
 	b->nparam = k;
 }
 
-typedef struct InitJob { LoopJob *j; int at; } InitJob;
+typedef struct InitJob {
+	LoopJob *j;
+	int at;
+} InitJob;
 static Val init_leaf(Elab *e, void *ctx, Val v)
 {
 	InitJob *i = ctx;
@@ -700,7 +730,10 @@ static Value *resolve(const LoopJob *j, Value *v)
 	return v;
 }
 
-typedef struct Replace { LoopJob *j; int field; } Replace;
+typedef struct Replace {
+	LoopJob *j;
+	int field;
+} Replace;
 
 static Val replace_leaf(Elab *e, void *ctx, Val init, Val param, const char *path)
 {
@@ -728,7 +761,8 @@ static Block *loop_region1(Elab *e, LoopJob *j, Block *here, bool indexed)
 	Block *b = block_new(&e->b, BLOCK_WHILE, here);
 	state_restore(e, j->before);
 	e->b.block = b;
-	for (int i = 0; i < j->pairs.n; i++) j->pairs.at[i].region1 = block_param(&e->b, b, j->pairs.at[i].param->type, j->pairs.at[i].param->name);
+	for (int i = 0; i < j->pairs.n; i++)
+		j->pairs.at[i].region1 = block_param(&e->b, b, j->pairs.at[i].param->type, j->pairs.at[i].param->name);
 	Replace r = {j, 0};
 	for (Carry *c = j->carries; c; c = c->following) c->local->v = val_map2(e, c->init, c->param, replace_leaf, &r, "");
 	scope_enter(e);
@@ -759,13 +793,19 @@ static Val out_leaf(Elab *e, void *ctx, Val row, Val next, const char *path)
 	DType d;
 	int rank;
 	Dim dims[MAX_RANK];
-	if (row.kind != V_TENSOR || !val_shape(e, row, &d, &rank, dims)) elab_fail(e, o->it->loc, "loop.element", "an element of the array cannot change from %s to %s", val_describe(e, row), val_describe(e, next));
+	if (row.kind != V_TENSOR || !val_shape(e, row, &d, &rank, dims))
+		elab_fail(e, o->it->loc, "loop.element", "an element of the array cannot change from %s to %s", val_describe(e, row),
+		          val_describe(e, next));
 	next = type_unify(e, val_type(e, d, rank, dims), next, o->it->loc, "a changed element of the array");
 	VEC_PUSH(e->arena, o->values, next.u.tensor);
 	return (Val){.kind = V_TENSOR, .u.tensor = next.u.tensor};
 }
 
-typedef struct Stacked { LoopJob *j; ScanOut *o; Value **out; } Stacked;
+typedef struct Stacked {
+	LoopJob *j;
+	ScanOut *o;
+	Value **out;
+} Stacked;
 
 static Val stacked_leaf(Elab *e, void *ctx, Val old, Val next, const char *path)
 {
@@ -867,15 +907,18 @@ void elab_for(Elab *e, const Stmt *s)
 	if (s->u.for_.step) {
 		if (it.kind != ITER_RANGE) elab_fail(e, s->u.for_.step->loc, "for.step", "`step` belongs to a range");
 		it.step = elab_eval(e, s->u.for_.step);
-		if (elab_int(e, it.step, s->u.for_.step->loc, "the step of a loop") == 0) elab_fail(e, s->u.for_.step->loc, "for.step", "the step of a loop is 0");
+		if (elab_int(e, it.step, s->u.for_.step->loc, "the step of a loop") == 0)
+			elab_fail(e, s->u.for_.step->loc, "for.step", "the step of a loop is 0");
 	}
 	if (s->u.for_.unroll || iter_has(&it, ITER_SEQ)) {
 		unroll(e, s, &it);
 		return;
 	}
-	LoopJob j = {.s = s, .it = &it, .pattern = s->u.for_.pattern, .body = &s->u.for_.body, .cond = s->u.for_.while_, .loc = s->u.for_.in->loc};
+	LoopJob j = {
+	    .s = s, .it = &it, .pattern = s->u.for_.pattern, .body = &s->u.for_.body, .cond = s->u.for_.while_, .loc = s->u.for_.in->loc};
 	if (scan_returns(j.body))
-		elab_fail_help(e, s->loc, "return.loop", "carry a flag: `for i in a..b while not done { … }`, and return after the loop", "`return` inside a run-time loop");
+		elab_fail_help(e, s->loc, "return.loop", "carry a flag: `for i in a..b while not done { … }`, and return after the loop",
+		               "`return` inside a run-time loop");
 	count_trips(e, &j, &it);
 	if (!j.trips && !j.limit) elab_fail(e, j.loc, "for.kind", "nothing says how often this loop runs");
 	run_loop(e, &j);
@@ -885,7 +928,8 @@ void elab_while(Elab *e, const Stmt *s)
 {
 	LoopJob j = {.s = s, .body = &s->u.while_.body, .cond = s->u.while_.cond, .loc = s->u.while_.cond->loc};
 	if (scan_returns(j.body))
-		elab_fail_help(e, s->loc, "return.loop", "carry a flag: `while c and not done { … }`, and return after the loop", "`return` inside a run-time loop");
+		elab_fail_help(e, s->loc, "return.loop", "carry a flag: `while c and not done { … }`, and return after the loop",
+		               "`return` inside a run-time loop");
 	run_loop(e, &j);
 }
 

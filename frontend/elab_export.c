@@ -75,8 +75,12 @@ static const char *struct_name(Elab *e, Val v, const char *preferred, const char
 
 typedef struct Out {
 	Func *f;
-	VEC(const char *) path; VEC(bool) inout; VEC(const char *) doc;      /* parameters */
-	VEC(const char *) rpath; VEC(int) alias; VEC(Value *) result;
+	VEC(const char *) path;
+	VEC(bool) inout;
+	VEC(const char *) doc; /* parameters */
+	VEC(const char *) rpath;
+	VEC(int) alias;
+	VEC(Value *) result;
 	VEC(StructName) structs;
 	const char *text;
 	bool is_inout;
@@ -85,7 +89,10 @@ typedef struct Out {
 	const char *weight_path, *weight_prefix;
 } Out;
 
-static const char *join(Elab *e, const char *path, const char *name) { return *path ? arena_printf(e->arena, "%s.%s", path, name) : name; }
+static const char *join(Elab *e, const char *path, const char *name)
+{
+	return *path ? arena_printf(e->arena, "%s.%s", path, name) : name;
+}
 
 static void add_structs(Elab *e, Out *o, Val v, const char *path, const char *preferred)
 {
@@ -113,18 +120,21 @@ static Val weight_leaf(Elab *e, Out *o, const char *path, DType d, int rank, con
 	const char *inner = path + strlen(o->weight_prefix);
 	inner += *inner == '.';
 	for (const char *p = inner; (p = strchr(p, '*')); p++, stars++) {
-		if (!dim_is_const(dims[stars], &count[stars])) elab_fail(e, o->loc, "weights.shape", "the weights of an array of unknown length cannot be baked in");
+		if (!dim_is_const(dims[stars], &count[stars]))
+			elab_fail(e, o->loc, "weights.shape", "the weights of an array of unknown length cannot be baked in");
 	}
 	Tensor *t;
 	const char *why;
-	if (!tensor_file_leaf(e->arena, o->weights, inner, count, &t, &why)) elab_fail(e, o->loc, "weights.missing", "%s: %s", o->weight_path, why);
+	if (!tensor_file_leaf(e->arena, o->weights, inner, count, &t, &why))
+		elab_fail(e, o->loc, "weights.missing", "%s: %s", o->weight_path, why);
 	if (t->rank != rank || (t->dtype != d && !(dtype_is_float(t->dtype) && dtype_is_float(d))))
-		elab_fail(e, o->loc, "weights.type", "%s: `%s` is a tensor of %d axes and dtype %s, the parameter is %s", o->weight_path, inner, t->rank, dtype_name(t->dtype),
-				  type_str(e->arena, type_get(e->m, d, rank, dims)));
+		elab_fail(e, o->loc, "weights.type", "%s: `%s` is a tensor of %d axes and dtype %s, the parameter is %s", o->weight_path, inner,
+		          t->rank, dtype_name(t->dtype), type_str(e->arena, type_get(e->m, d, rank, dims)));
 	for (int i = 0; i < rank; i++) {
 		int64_t n;
 		if (!dim_is_const(dims[i], &n) || n != t->shape[i])
-			elab_fail(e, o->loc, "weights.shape", "%s: axis %d of `%s` is %lld, the parameter has %s", o->weight_path, i, inner, (long long)t->shape[i], dim_str(e->arena, dims[i]));
+			elab_fail(e, o->loc, "weights.shape", "%s: axis %d of `%s` is %lld, the parameter has %s", o->weight_path, i, inner,
+			          (long long)t->shape[i], dim_str(e->arena, dims[i]));
 	}
 	return val_tensor(ir_convert(&e->b, ir_const(&e->b, t), d));
 }
@@ -138,8 +148,10 @@ static Val leaf_value(Elab *e, void *ctx, Val t, Val same, const char *path)
 	if (t.kind == V_NONE || elab_is_callable(t)) {
 		if (t.kind != V_DTYPE) return t;
 	}
-	if (t.kind == V_BUILTIN) elab_fail(e, o->loc, "export.compile_time", "an exported function takes tensors; `%s` is a compile-time type", t.u.builtin->name);
-	if (!type_is_type(t) || !val_shape(e, t, &d, &rank, dims)) elab_fail(e, o->loc, "type.not_a_type", "%s is not a type", val_describe(e, t));
+	if (t.kind == V_BUILTIN)
+		elab_fail(e, o->loc, "export.compile_time", "an exported function takes tensors; `%s` is a compile-time type", t.u.builtin->name);
+	if (!type_is_type(t) || !val_shape(e, t, &d, &rank, dims))
+		elab_fail(e, o->loc, "type.not_a_type", "%s is not a type", val_describe(e, t));
 	if (o->weights) return weight_leaf(e, o, path, d, rank, dims);
 	Value *v = func_param(o->f, type_get(e->m, d, rank, dims), module_str(e->m, path));
 	VEC_PUSH(e->arena, o->path, module_str(e->m, path));
@@ -148,7 +160,10 @@ static Val leaf_value(Elab *e, void *ctx, Val t, Val same, const char *path)
 	return val_tensor(v);
 }
 
-static const char *annotation_name(const Expr *x) { return x && x->kind == EXPR_NAME ? x->u.name.text : x && x->kind == EXPR_MEMBER ? x->u.member.name.text : NULL; }
+static const char *annotation_name(const Expr *x)
+{
+	return x && x->kind == EXPR_NAME ? x->u.name.text : x && x->kind == EXPR_MEMBER ? x->u.member.name.text : NULL;
+}
 
 static const char *weights_for(Elab *e, const char *name)
 {
@@ -162,14 +177,19 @@ static Val add_param(Elab *e, Out *o, const Param *p)
 {
 	const char *name = p->name.text;
 	if (p->kind == PARAM_REST) elab_fail(e, p->loc, "export.rest", "an exported function has a fixed number of parameters");
-	if (!p->type) elab_fail_help(e, p->loc, "export.untyped", arena_printf(e->arena, "`%s: f32[…]`", name), "the parameter `%s` of an exported function needs a type", name);
+	if (!p->type)
+		elab_fail_help(e, p->loc, "export.untyped", arena_printf(e->arena, "`%s: f32[…]`", name),
+		               "the parameter `%s` of an exported function needs a type", name);
 	e->frame->types_open = true;
 	Val t = type_eval(e, p->type);
 	e->frame->types_open = false;
 	if (t.kind == V_MODULE_DECL)
-		elab_fail(e, p->type->loc, "type.module_args", "the module `%s` needs its arguments to be a type: `%s(…)`", t.u.decl->decl->name.text, t.u.decl->decl->name.text);
+		elab_fail(e, p->type->loc, "type.module_args", "the module `%s` needs its arguments to be a type: `%s(…)`",
+		          t.u.decl->decl->name.text, t.u.decl->decl->name.text);
 	if (t.kind == V_FN || t.kind == V_WRAPPED) elab_fail(e, p->type->loc, "type.not_a_type", "%s is not a type", val_describe(e, t));
-	if (t.kind == V_TYPE && t.u.type->ellipsis) elab_fail(e, p->type->loc, "export.ellipsis", "the shape of an exported function's parameter states each axis; `...` stands for any number");
+	if (t.kind == V_TYPE && t.u.type->ellipsis)
+		elab_fail(e, p->type->loc, "export.ellipsis",
+		          "the shape of an exported function's parameter states each axis; `...` stands for any number");
 	o->is_inout = p->kind == PARAM_INOUT;
 	o->text = type_is_type(t) ? module_str(e->m, elab_source(e, p->type->loc)) : NULL;
 	o->loc = p->type->loc;
@@ -177,7 +197,9 @@ static Val add_param(Elab *e, Out *o, const Param *p)
 	const char *file = weights_for(e, name), *why;
 	TensorFile tf;
 	if (file) {
-		if (o->is_inout) elab_fail(e, p->loc, "weights.inout", "weights of the inout parameter `%s` cannot be baked in: the function changes them", name);
+		if (o->is_inout)
+			elab_fail(e, p->loc, "weights.inout", "weights of the inout parameter `%s` cannot be baked in: the function changes them",
+			          name);
 		if (!tensor_file_read(e->arena, file, &tf, &why)) elab_fail(e, p->loc, "weights.file", "%s: %s", file, why);
 		o->weights = &tf, o->weight_path = file, o->weight_prefix = name;
 	}
@@ -210,7 +232,9 @@ static void add_results(Elab *e, Out *o, Val v, const Expr *type)
 	if (v.kind == V_RECORD || v.kind == V_TUPLE) {
 		for (int i = 0; i < v.u.items->n; i++) {
 			const char *name = v.kind == V_RECORD ? v.u.items->name[i] : arena_printf(e->arena, "out%d", i);
-			const Expr *item = type && (type->kind == EXPR_TUPLE || type->kind == EXPR_RECORD_TYPE) && i < type->u.items.n ? type->u.items.at[i]->value : NULL;
+			const Expr *item = type && (type->kind == EXPR_TUPLE || type->kind == EXPR_RECORD_TYPE) && i < type->u.items.n
+			                       ? type->u.items.at[i]->value
+			                       : NULL;
 			val_map2(e, v.u.items->at[i], v.u.items->at[i], result_leaf, o, name);
 			add_structs(e, o, v.u.items->at[i], name, annotation_name(item));
 		}
@@ -248,7 +272,8 @@ static void fill(Elab *e, const Out *o, const Decl *d)
 	Func *f = o->f;
 	func_set_results(f, o->result.at, o->result.n);
 	func_export(f);
-	for (int i = 0; i < o->path.n; i++) f->param_path[i] = o->path.at[i], f->param_inout[i] = o->inout.at[i], f->param_doc[i] = o->doc.at[i];
+	for (int i = 0; i < o->path.n; i++)
+		f->param_path[i] = o->path.at[i], f->param_inout[i] = o->inout.at[i], f->param_doc[i] = o->doc.at[i];
 	for (int i = 0; i < o->rpath.n; i++) f->result_path[i] = o->rpath.at[i], f->result_alias[i] = o->alias.at[i];
 	f->structs = o->structs.at;
 	f->nstructs = o->structs.n;
@@ -292,7 +317,8 @@ void export_function(Elab *e, Scope *s, const Decl *d)
 		fr->types_open = true;
 		Val t = type_eval(e, p->type);
 		fr->types_open = false;
-		Val now = type_unify(e, t, scope_local(fr, p->name.text)->v, p->loc, arena_printf(e->arena, "the new value of the inout parameter `%s`", p->name.text));
+		Val now = type_unify(e, t, scope_local(fr, p->name.text)->v, p->loc,
+		                     arena_printf(e->arena, "the new value of the inout parameter `%s`", p->name.text));
 		add_inout_results(e, &o, now, first[i]);
 	}
 	add_dims(e, f, fr);

@@ -5,7 +5,10 @@
 
 /* --- literals and collections --------------------------------------------------------------------------------------------- */
 
-typedef struct Collector { VEC(Val) v; VEC(const char *) name; } Collector;
+typedef struct Collector {
+	VEC(Val) v;
+	VEC(const char *) name;
+} Collector;
 
 static void put(Elab *e, Collector *c, const char *name, Val v)
 {
@@ -78,7 +81,8 @@ static Val eval_int(Elab *e, const Expr *x)
 {
 	if (x->u.integer.too_big) elab_unwind(e);
 	if (x->u.integer.value > INT64_MAX)
-		elab_fail(e, x->loc, "number.overflow", "the integer %llu does not fit in 64 bits with a sign", (unsigned long long)x->u.integer.value);
+		elab_fail(e, x->loc, "number.overflow", "the integer %llu does not fit in 64 bits with a sign",
+		          (unsigned long long)x->u.integer.value);
 	return val_int((int64_t)x->u.integer.value);
 }
 
@@ -175,17 +179,21 @@ int elab_condition(Elab *e, const Expr *x, Value **run_time)
 	if (v.kind == V_TENSOR) {
 		const Type *t = v.u.tensor->type;
 		if (t->rank > 0)
-			elab_fail_help(e, x->loc, "condition.shape", "choose element by element with `where(c, a, b)`, or reduce with `any(c)` or `all(c)`", "a condition is one bool, not %s",
-						   type_str(e->arena, t));
+			elab_fail_help(e, x->loc, "condition.shape",
+			               "choose element by element with `where(c, a, b)`, or reduce with `any(c)` or `all(c)`",
+			               "a condition is one bool, not %s", type_str(e->arena, t));
 		if (t->dtype != DT_bool)
-			elab_fail_help(e, x->loc, "condition.kind", arena_printf(e->arena, "write `%s != 0`", elab_source(e, x->loc)), "a condition is a bool, not %s", type_str(e->arena, t));
+			elab_fail_help(e, x->loc, "condition.kind", arena_printf(e->arena, "write `%s != 0`", elab_source(e, x->loc)),
+			               "a condition is a bool, not %s", type_str(e->arena, t));
 		*run_time = v.u.tensor;
 		return -1;
 	}
 	if (val_is_number(v) || v.kind == V_DIM)
-		elab_fail_help(e, x->loc, "condition.kind", arena_printf(e->arena, "write `%s != 0`", elab_source(e, x->loc)), "a condition is a bool, not %s", val_describe(e, v));
+		elab_fail_help(e, x->loc, "condition.kind", arena_printf(e->arena, "write `%s != 0`", elab_source(e, x->loc)),
+		               "a condition is a bool, not %s", val_describe(e, v));
 	if (v.kind == V_NONE || val_is_tree(v) || v.kind == V_STR)
-		elab_fail_help(e, x->loc, "condition.kind", "compare with `is none`, or ask `len(…) > 0`", "a condition is a bool, not %s", val_describe(e, v));
+		elab_fail_help(e, x->loc, "condition.kind", "compare with `is none`, or ask `len(…) > 0`", "a condition is a bool, not %s",
+		               val_describe(e, v));
 	elab_fail(e, x->loc, "condition.kind", "a condition is a bool, not %s", val_describe(e, v));
 }
 
@@ -260,10 +268,13 @@ static Val index_items(Elab *e, Val base, const Val *idx, int n, Loc loc)
 	if (n > 1) elab_fail(e, loc, "index.tuple", "a tuple takes one index, not %d", n);
 	if (i.kind == V_SLICE) return slice_items(e, base, &i);
 	if (i.kind == V_TENSOR)
-		elab_fail_help(e, loc, "index.run_time", "unlike things cannot be chosen at run time; like modules make an array, `Block(D)[n]`", "the index of a tuple must be known while compiling");
+		elab_fail_help(e, loc, "index.run_time", "unlike things cannot be chosen at run time; like modules make an array, `Block(D)[n]`",
+		               "the index of a tuple must be known while compiling");
 	int64_t k = elab_int(e, i, i.loc.file ? i.loc : loc, "the index of a tuple");
 	int64_t len = base.u.items->n, at = k < 0 ? k + len : k;
-	if (at < 0 || at >= len) elab_fail(e, loc, "index.range", "index %lld is out of range for a %s of %lld", (long long)k, base.kind == V_LIST ? "list" : "tuple", (long long)len);
+	if (at < 0 || at >= len)
+		elab_fail(e, loc, "index.range", "index %lld is out of range for a %s of %lld", (long long)k,
+		          base.kind == V_LIST ? "list" : "tuple", (long long)len);
 	return base.u.items->at[at];
 }
 
@@ -274,7 +285,9 @@ static Val index_record(Elab *e, Val base, const Val *idx, int n, Loc loc)
 		int k = items_find(base.u.items, name);
 		if (k >= 0) return base.u.items->at[k];
 		const char *near = diag_suggest(name, base.u.items->name, base.u.items->n);
-		if (near) elab_fail_help(e, loc, "member.unknown", arena_printf(e->arena, "did you mean `%s`?", near), "the record has no field `%s`", name);
+		if (near)
+			elab_fail_help(e, loc, "member.unknown", arena_printf(e->arena, "did you mean `%s`?", near), "the record has no field `%s`",
+			               name);
 		elab_fail(e, loc, "member.unknown", "the record has no field `%s`", name);
 	}
 	if (n == 1 && val_module_is_description(base)) return module_stack_of(e, base, elab_dim(e, idx[0], loc, "the length of an array"), loc);
@@ -306,7 +319,8 @@ Val elab_index_val(Elab *e, Val base, const Val *idx, int n, Loc loc)
 	case V_TENSOR: return elab_index(e, elab_here(e, base).u.tensor, idx, n, loc);
 	case V_DTYPE:
 	case V_TYPE:
-		if (base.kind == V_TYPE && !base.u.type->dtype_var) return module_stack_of(e, base, elab_dim(e, idx[0], loc, "the length of an array"), loc);
+		if (base.kind == V_TYPE && !base.u.type->dtype_var)
+			return module_stack_of(e, base, elab_dim(e, idx[0], loc, "the length of an array"), loc);
 		return type_shaped(e, base, idx, n, loc);
 	case V_LIST:
 	case V_TUPLE: return index_items(e, base, idx, n, loc);
@@ -316,12 +330,14 @@ Val elab_index_val(Elab *e, Val base, const Val *idx, int n, Loc loc)
 		if (n != 1) elab_fail(e, loc, "index.array", "an array of modules has one length");
 		return module_stack_of(e, base, elab_dim(e, idx[0], loc, "the length of an array"), loc);
 	case V_MODULE_DECL:
-		elab_fail_help(e, loc, "index.module", arena_printf(e->arena, "write `%s(…)[…]`", base.u.decl->decl->name.text), "the module `%s` needs its arguments",
-					   base.u.decl->decl->name.text);
+		elab_fail_help(e, loc, "index.module", arena_printf(e->arena, "write `%s(…)[…]`", base.u.decl->decl->name.text),
+		               "the module `%s` needs its arguments", base.u.decl->decl->name.text);
 	case V_STR: {
 		int64_t k = elab_int(e, idx[0], loc, "the index of a string"), len = (int64_t)base.u.str.n;
 		if (k < 0) k += len;
-		if (k < 0 || k >= len) elab_fail(e, loc, "index.range", "index %lld is out of range for a string of %lld bytes", (long long)idx[0].u.i, (long long)len);
+		if (k < 0 || k >= len)
+			elab_fail(e, loc, "index.range", "index %lld is out of range for a string of %lld bytes", (long long)idx[0].u.i,
+			          (long long)len);
 		return val_str(e, arena_strndup(e->arena, base.u.str.at + k, 1));
 	}
 	default: elab_fail(e, loc, "index.kind", "%s cannot be indexed", val_describe(e, base));
@@ -386,17 +402,22 @@ static _Noreturn void no_member(Elab *e, Val base, Name name)
 		for (int i = 0; i < base.u.module->n; i++) VEC_PUSH(e->arena, c, base.u.module->members[i].name);
 		const Decl *d = base.u.module->decl->decl;
 		for (int i = 0; i < d->u.module.n; i++) {
-			if (d->u.module.members[i]->kind == MEMBER_FN && d->u.module.members[i]->fn->name.text) VEC_PUSH(e->arena, c, d->u.module.members[i]->fn->name.text);
+			if (d->u.module.members[i]->kind == MEMBER_FN && d->u.module.members[i]->fn->name.text)
+				VEC_PUSH(e->arena, c, d->u.module.members[i]->fn->name.text);
 		}
 	}
 	const char *what = base.kind == V_MODULE ? arena_printf(e->arena, "`%s`", base.u.module->name) : val_describe(e, base);
 	const char *near = diag_suggest(name.text, c.at, c.n);
-	if (near) elab_fail_help(e, name.loc, "member.unknown", arena_printf(e->arena, "did you mean `%s`?", near), "%s has no member `%s`", what, name.text);
-	if (base.kind == V_MODULE_DECL) elab_fail_help(e, name.loc, "member.unknown", arena_printf(e->arena, "write `%s(…).%s`", base.u.decl->decl->name.text, name.text),
-												   "the module `%s` needs its arguments", base.u.decl->decl->name.text);
+	if (near)
+		elab_fail_help(e, name.loc, "member.unknown", arena_printf(e->arena, "did you mean `%s`?", near), "%s has no member `%s`", what,
+		               name.text);
+	if (base.kind == V_MODULE_DECL)
+		elab_fail_help(e, name.loc, "member.unknown", arena_printf(e->arena, "write `%s(…).%s`", base.u.decl->decl->name.text, name.text),
+		               "the module `%s` needs its arguments", base.u.decl->decl->name.text);
 	Val f;
 	if (scope_prelude(e, name.text, &f) && elab_is_callable(f))
-		elab_fail_help(e, name.loc, "member.function", arena_printf(e->arena, "call it: `.%s(…)`", name.text), "`%s` is a function of the prelude, not a member of %s", name.text, what);
+		elab_fail_help(e, name.loc, "member.function", arena_printf(e->arena, "call it: `.%s(…)`", name.text),
+		               "`%s` is a function of the prelude, not a member of %s", name.text, what);
 	elab_fail(e, name.loc, "member.unknown", "%s has no member `%s`", what, name.text);
 }
 

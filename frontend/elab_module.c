@@ -1,11 +1,14 @@
-/* Modules: a declaration called with arguments gives a description, a tree with types where the numbers will be; `init`, `new` and `load` give
- * it numbers. Both are copyable trees of members; arrays of modules have a leading axis on every leaf.
+/* Modules: a declaration called with arguments gives a description, a tree with types where the numbers will be; `init`, `new` and `load`
+ * give it numbers. Both are copyable trees of members; arrays of modules have a leading axis on every leaf.
  */
 #include "elab_core.h"
 #include "builtins.h"
 #include <string.h>
 
-static bool is_state(MemberKindV k) { return k == MK_PARAM || k == MK_BUFFER || k == MK_SUB || k == MK_SHARED; }
+static bool is_state(MemberKindV k)
+{
+	return k == MK_PARAM || k == MK_BUFFER || k == MK_SUB || k == MK_SHARED;
+}
 
 /* --- members ------------------------------------------------------------------------------------------------------------------- */
 
@@ -177,20 +180,29 @@ static void add_member(Elab *e, ModuleTree *m, MemberVal v, Loc name_loc)
 
 static void check_param_type(Elab *e, Val t, Loc loc, const char *name)
 {
-	if (t.kind == V_DTYPE || t.kind == V_NONE || (t.kind == V_TYPE && !t.u.type->dtype_var && !t.u.type->ellipsis) || val_is_tree(t)) return;
-	elab_fail(e, loc, "type.not_a_type", "the type of `%s` must be a dtype with a shape, or a tree of them, not %s", name, val_describe(e, t));
+	if (t.kind == V_DTYPE || t.kind == V_NONE || (t.kind == V_TYPE && !t.u.type->dtype_var && !t.u.type->ellipsis) || val_is_tree(t))
+		return;
+	elab_fail(e, loc, "type.not_a_type", "the type of `%s` must be a dtype with a shape, or a tree of them, not %s", name,
+	          val_describe(e, t));
 }
 
 static void add_param(Elab *e, ModuleTree *m, const Member *mem)
 {
 	const char *name = mem->name.text;
-	MemberVal v = {.kind = mem->kind == MEMBER_PARAM ? MK_PARAM : MK_BUFFER, .name = name, .doc = mem->doc, .loc = mem->loc, .init = {.kind = V_ELLIPSIS}};
+	MemberVal v = {.kind = mem->kind == MEMBER_PARAM ? MK_PARAM : MK_BUFFER,
+	               .name = name,
+	               .doc = mem->doc,
+	               .loc = mem->loc,
+	               .init = {.kind = V_ELLIPSIS}};
 	v.v = elab_eval(e, mem->type);
 	check_param_type(e, v.v, mem->type->loc, name);
 	if (mem->value) {
 		v.init = elab_eval(e, mem->value);
-		bool fine = v.init.kind == V_NONE || val_is_weak(v.init) || v.init.kind == V_TENSOR || v.init.kind == V_LIST || elab_is_callable(v.init);
-		if (!fine) elab_fail(e, mem->value->loc, "param.init", "an initialiser is a function of (key, shape, dtype), a number, a tensor or `none`, not %s", val_describe(e, v.init));
+		bool fine =
+		    v.init.kind == V_NONE || val_is_weak(v.init) || v.init.kind == V_TENSOR || v.init.kind == V_LIST || elab_is_callable(v.init);
+		if (!fine)
+			elab_fail(e, mem->value->loc, "param.init",
+			          "an initialiser is a function of (key, shape, dtype), a number, a tensor or `none`, not %s", val_describe(e, v.init));
 		if (v.init.kind == V_NONE) v.v = val_none();
 	}
 	add_member(e, m, v, mem->name.loc);
@@ -200,16 +212,28 @@ static void add_value(Elab *e, ModuleTree *m, const Member *mem)
 {
 	const char *path = mem->nnames == 1 ? member_path(e, m, mem->value) : NULL;
 	if (path) {
-		add_member(e, m, (MemberVal){.kind = MK_SHARED, .name = mem->names[0].text, .shared = path, .doc = mem->doc, .loc = mem->loc, .init = {.kind = V_ELLIPSIS}}, mem->names[0].loc);
+		add_member(e, m,
+		           (MemberVal){.kind = MK_SHARED,
+		                       .name = mem->names[0].text,
+		                       .shared = path,
+		                       .doc = mem->doc,
+		                       .loc = mem->loc,
+		                       .init = {.kind = V_ELLIPSIS}},
+		           mem->names[0].loc);
 		return;
 	}
 	Val v = elab_eval(e, mem->value), *parts = &v;
 	int n = 1;
-	if (mem->nnames > 1 && !elab_unpack(e, v, &parts, &n, mem->value->loc)) elab_fail(e, mem->value->loc, "destructure.kind", "cannot take %s apart", val_describe(e, v));
+	if (mem->nnames > 1 && !elab_unpack(e, v, &parts, &n, mem->value->loc))
+		elab_fail(e, mem->value->loc, "destructure.kind", "cannot take %s apart", val_describe(e, v));
 	if (n != mem->nnames) elab_fail(e, mem->value->loc, "destructure.count", "%d names for %d values", mem->nnames, n);
 	for (int i = 0; i < n; i++) {
 		MemberKindV kind = holds_module(parts[i]) ? MK_SUB : MK_CONST;
-		add_member(e, m, (MemberVal){.kind = kind, .name = mem->names[i].text, .v = parts[i], .doc = mem->doc, .loc = mem->loc, .init = {.kind = V_ELLIPSIS}}, mem->names[i].loc);
+		add_member(
+		    e, m,
+		    (MemberVal){
+		        .kind = kind, .name = mem->names[i].text, .v = parts[i], .doc = mem->doc, .loc = mem->loc, .init = {.kind = V_ELLIPSIS}},
+		    mem->names[i].loc);
 	}
 }
 
@@ -219,7 +243,8 @@ static void check_assert(Elab *e, const Member *mem, const char *module)
 	int known = elab_condition(e, mem->value, &c);
 	if (known < 0) elab_fail(e, mem->value->loc, "module.assert", "an assert in a module is about values known while compiling");
 	if (known) return;
-	const char *text = mem->message ? elab_str(e, elab_eval(e, mem->message), mem->message->loc, "the message of an assert") : elab_source(e, mem->value->loc);
+	const char *text = mem->message ? elab_str(e, elab_eval(e, mem->message), mem->message->loc, "the message of an assert")
+	                                : elab_source(e, mem->value->loc);
 	elab_fail(e, mem->value->loc, "assert.fails", "the assertion of `%s` does not hold: %s", module, text);
 }
 
@@ -236,7 +261,11 @@ static void bind_constructor(Elab *e, ModuleTree *m, const ModuleDecl *d, CallAr
 	for (int i = 0; i < p->n; i++) {
 		Local *l = p->at[i]->name.text ? scope_local(fr, p->at[i]->name.text) : NULL;
 		args[i] = l ? l->v : val_none();
-		MemberVal v = {.kind = MK_ARG, .name = p->at[i]->name.text ? p->at[i]->name.text : "_", .v = args[i], .init = {.kind = V_ELLIPSIS}, .loc = p->at[i]->loc};
+		MemberVal v = {.kind = MK_ARG,
+		               .name = p->at[i]->name.text ? p->at[i]->name.text : "_",
+		               .v = args[i],
+		               .init = {.kind = V_ELLIPSIS},
+		               .loc = p->at[i]->loc};
 		MemberVal *list = NEW_ARRAY(e->arena, MemberVal, m->n + 1);
 		memcpy(list, m->members, sizeof(MemberVal) * (size_t)m->n);
 		list[m->n++] = v;
@@ -276,7 +305,10 @@ Val module_construct(Elab *e, const ModuleDecl *d, CallArgs *a)
 
 /* --- arrays ---------------------------------------------------------------------------------------------------------------------- */
 
-typedef struct Axis { Dim n; Loc loc; } Axis;
+typedef struct Axis {
+	Dim n;
+	Loc loc;
+} Axis;
 
 static Val prepend_leaf(Elab *e, void *ctx, Val v)
 {
@@ -284,7 +316,8 @@ static Val prepend_leaf(Elab *e, void *ctx, Val v)
 	DType d;
 	int rank;
 	Dim dims[MAX_RANK + 1];
-	if (v.kind == V_TENSOR) elab_fail(e, a->loc, "index.array", "an array is made of descriptions, not of values: make the array first, then `init`");
+	if (v.kind == V_TENSOR)
+		elab_fail(e, a->loc, "index.array", "an array is made of descriptions, not of values: make the array first, then `init`");
 	if (!type_is_type(v) || !val_shape(e, v, &d, &rank, dims + 1)) return v;
 	if (rank == MAX_RANK) elab_fail(e, a->loc, "shape.rank", "a tensor has at most %d axes", MAX_RANK);
 	dims[0] = a->n;
@@ -299,7 +332,11 @@ Val module_stack_of(Elab *e, Val elem, Dim n, Loc loc)
 	return val_stack(e, val_map(e, elem, prepend_leaf, &a), n);
 }
 
-typedef struct RowJob { Val index; Loc loc; Val row; } RowJob;
+typedef struct RowJob {
+	Val index;
+	Loc loc;
+	Val row;
+} RowJob;
 
 static Val row_leaf(Elab *e, void *ctx, Val v)
 {
@@ -315,7 +352,8 @@ static Val row_leaf(Elab *e, void *ctx, Val v)
 Val stack_row(Elab *e, const Stack *s, Val index, Loc loc)
 {
 	int64_t n;
-	bool scalar = index.kind == V_INT || index.kind == V_DIM || (index.kind == V_TENSOR && index.u.tensor->type->rank == 0 && dtype_is_int(index.u.tensor->type->dtype));
+	bool scalar = index.kind == V_INT || index.kind == V_DIM ||
+	              (index.kind == V_TENSOR && index.u.tensor->type->rank == 0 && dtype_is_int(index.u.tensor->type->dtype));
 	if (!scalar) elab_fail(e, loc, "index.array", "the index of an array of modules is an integer, not %s", val_describe(e, index));
 	if (index.kind == V_INT && dim_is_const(s->n, &n) && (index.u.i >= n || index.u.i < -n))
 		elab_fail(e, loc, "index.range", "index %lld is out of range for an array of %lld", (long long)index.u.i, (long long)n);
@@ -377,7 +415,11 @@ static Val *split_key(Elab *e, Val key, int n, Loc loc)
 	return keys;
 }
 
-typedef struct InitJob { Val init, key; Loc loc; const char *name, *module; } InitJob;
+typedef struct InitJob {
+	Val init, key;
+	Loc loc;
+	const char *name, *module;
+} InitJob;
 
 static Val init_leaf(Elab *e, void *ctx, Val t)
 {
@@ -388,8 +430,9 @@ static Val init_leaf(Elab *e, void *ctx, Val t)
 	if (!type_is_type(t) || !val_shape(e, t, &d, &rank, dims)) return t;
 	const char *what = arena_printf(e->arena, "the initial value of `%s` of `%s`", j->name, j->module);
 	if (j->init.kind == V_ELLIPSIS)
-		elab_fail_help(e, j->loc, "module.no_init", arena_printf(e->arena, "load it, `.load(\"file.safetensors\")`, or give it: `new(%s=…)`", j->name),
-					   "`%s` of the module `%s` has no initialiser", j->name, j->module);
+		elab_fail_help(e, j->loc, "module.no_init",
+		               arena_printf(e->arena, "load it, `.load(\"file.safetensors\")`, or give it: `new(%s=…)`", j->name),
+		               "`%s` of the module `%s` has no initialiser", j->name, j->module);
 	Val v = elab_here(e, j->init);
 	if (elab_is_callable(v)) {
 		Val *shape = NEW_ARRAY(e->arena, Val, rank);
@@ -398,10 +441,12 @@ static Val init_leaf(Elab *e, void *ctx, Val t)
 		v = elab_call(e, v, args, 3, NULL, NULL, 0, j->loc);
 	}
 	if (val_is_weak(v) || v.kind == V_LIST) {
-		if (val_is_weak(v) && !weak_fits(v, d)) elab_fail(e, j->loc, "type.number", "%s must be %s, not %s", what, dtype_name(d), val_describe(e, v));
+		if (val_is_weak(v) && !weak_fits(v, d))
+			elab_fail(e, j->loc, "type.number", "%s must be %s, not %s", what, dtype_name(d), val_describe(e, v));
 		v = val_tensor(ir_convert(&e->b, elab_tensor(e, v, &d, j->loc, what), d));
 	}
-	if (v.kind == V_TENSOR && v.u.tensor->type->rank < rank && v.u.tensor->type->dtype == d) v = val_tensor(elab_broadcast_to(e, v.u.tensor, rank, dims, j->loc));
+	if (v.kind == V_TENSOR && v.u.tensor->type->rank < rank && v.u.tensor->type->dtype == d)
+		v = val_tensor(elab_broadcast_to(e, v.u.tensor, rank, dims, j->loc));
 	return type_unify(e, val_type(e, d, rank, dims), v, j->loc, what);
 }
 
@@ -420,7 +465,10 @@ static Val init_items(Elab *e, Val v, Val key, Loc loc)
 	return v;
 }
 
-typedef struct StackInit { Val elem; Loc loc; } StackInit;
+typedef struct StackInit {
+	Val elem;
+	Loc loc;
+} StackInit;
 
 static Val init_row(Elab *e, void *ctx, Value *row)
 {
@@ -447,8 +495,11 @@ static Val init_module(Elab *e, Val v, Val key, Loc loc, const CallArgs *given)
 	bool *have = NEW_ARRAY(e->arena, bool, m->n + 1);
 	for (int k = 0; given && k < given->nnamed; k++) {
 		int i = find_member(m, given->names[k]);
-		if (i < 0 || !is_state(mem[i].kind)) elab_fail(e, given->loc, "call.unknown_argument", "the module `%s` has no parameter, buffer or sub-module `%s`", m->name, given->names[k]);
-		mem[i].v = type_unify(e, mem[i].v, given->named[k], given->loc, arena_printf(e->arena, "the member `%s` of `%s`", mem[i].name, m->name));
+		if (i < 0 || !is_state(mem[i].kind))
+			elab_fail(e, given->loc, "call.unknown_argument", "the module `%s` has no parameter, buffer or sub-module `%s`", m->name,
+			          given->names[k]);
+		mem[i].v =
+		    type_unify(e, mem[i].v, given->named[k], given->loc, arena_printf(e->arena, "the member `%s` of `%s`", mem[i].name, m->name));
 		have[i] = true;
 	}
 	for (int i = 0; i < m->n; i++) n += !have[i] && member_needs_key(&mem[i]);
@@ -484,7 +535,9 @@ static Val key_argument(Elab *e, const CallArgs *a, const char *what)
 	if (a->n > 1) elab_fail(e, a->loc, "call.too_many", "`%s` takes one key", what);
 	if (key.kind == V_NONE) return key;
 	bool ok = key.kind == V_TENSOR && key.u.tensor->type->dtype == DT_u32 && key.u.tensor->type->rank == 1;
-	if (!ok) elab_fail_help(e, a->loc, "init.key", "a key is made of a number: `random.key(0)`", "`%s` takes a key, u32[2], not %s", what, val_describe(e, key));
+	if (!ok)
+		elab_fail_help(e, a->loc, "init.key", "a key is made of a number: `random.key(0)`", "`%s` takes a key, u32[2], not %s", what,
+		               val_describe(e, key));
 	return key;
 }
 
@@ -500,7 +553,8 @@ Val module_init(Elab *e, Val description, CallArgs *a)
 	}
 	Val key = key_argument(e, &only, "init");
 	if (key.kind == V_NONE && needs_key(description))
-		elab_fail_help(e, a->loc, "init.key", "`.init(random.key(0))`", "`init` of the module `%s` needs a key", description.u.module->name);
+		elab_fail_help(e, a->loc, "init.key", "`.init(random.key(0))`", "`init` of the module `%s` needs a key",
+		               description.u.module->name);
 	return init_module(e, description, key, a->loc, NULL);
 }
 

@@ -11,8 +11,14 @@
 
 static const char *const op_text[] = {"+", "-", "*", "/", "//", "%", "@", "**", "&", "|", "^", "<<", ">>", "and", "or"};
 
-static double as_double(Val v) { return v.kind == V_FLOAT ? v.u.f : v.kind == V_BOOL ? (double)v.u.b : (double)v.u.i; }
-static int64_t as_int(Val v) { return v.kind == V_BOOL ? (int64_t)v.u.b : v.u.i; }
+static double as_double(Val v)
+{
+	return v.kind == V_FLOAT ? v.u.f : v.kind == V_BOOL ? (double)v.u.b : (double)v.u.i;
+}
+static int64_t as_int(Val v)
+{
+	return v.kind == V_BOOL ? (int64_t)v.u.b : v.u.i;
+}
 
 static _Noreturn void overflow(Elab *e, Loc loc, int64_t a, BinOp op, int64_t b)
 {
@@ -105,7 +111,10 @@ static Val complex_binary(Elab *e, BinOp op, Val x, Val y, Loc loc)
 	return (Val){.kind = V_COMPLEX, .u.c = {creal(r), cimag(r)}};
 }
 
-static bool is_int(Val v) { return v.kind == V_INT || v.kind == V_BOOL; }
+static bool is_int(Val v)
+{
+	return v.kind == V_INT || v.kind == V_BOOL;
+}
 
 static Dim need_dim(Elab *e, Dim d, Loc loc)
 {
@@ -234,10 +243,13 @@ static bool contains(Elab *e, Val item, Val in, Loc loc)
 	elab_fail(e, loc, "compare.in", "`in` takes a string, tuple, list or record on its right, not %s", val_describe(e, in));
 }
 
-static bool is_builtin(Val v, const char *name) { return v.kind == V_BUILTIN && !strcmp(v.u.builtin->name, name); }
+static bool is_builtin(Val v, const char *name)
+{
+	return v.kind == V_BUILTIN && !strcmp(v.u.builtin->name, name);
+}
 
-/* `x is none`, `k is tuple`, `m is nn.Linear`, `m is Net`, `x is tensor`, identity of functions. `tuple list record` are names on the right of
- * `is` only (elab_expr.c makes strings of them). */
+/* `x is none`, `k is tuple`, `m is nn.Linear`, `m is Net`, `x is tensor`, identity of functions. `tuple list record` are names on the right
+ * of `is` only (elab_expr.c makes strings of them). */
 static bool is_a(Elab *e, Val a, Val b, Loc loc)
 {
 	if (b.kind == V_STR) {
@@ -278,7 +290,8 @@ bool number_compare(Elab *e, CmpOp op, Val a, Val b, Loc loc, bool *out)
 		if (!c) c = (a.u.str.n > b.u.str.n) - (a.u.str.n < b.u.str.n);
 		return *out = compare_ints(op, c, 0), true;
 	}
-	bool tensors = a.kind == V_TENSOR || b.kind == V_TENSOR || (a.kind == V_LIST && val_is_number(b)) || (b.kind == V_LIST && val_is_number(a));
+	bool tensors =
+	    a.kind == V_TENSOR || b.kind == V_TENSOR || (a.kind == V_LIST && val_is_number(b)) || (b.kind == V_LIST && val_is_number(a));
 	if (tensors || a.kind == V_DIM || b.kind == V_DIM) return false;
 	if (op == C_EQ || op == C_NE) return *out = val_equal(e, a, b) == (op == C_EQ), true;
 	elab_fail(e, loc, "compare.order", "cannot order %s and %s", val_describe(e, a), val_describe(e, b));
@@ -363,7 +376,7 @@ Dim elab_dim(Elab *e, Val v, Loc loc, const char *what)
 	if (v.kind == V_DIM) return v.u.dim;
 	if (v.kind == V_TENSOR)
 		elab_fail_help(e, loc, "dim.run_time", "a size never depends on data: use a mask, `where(arange(N) < length, x, 0)`",
-					   "%s must be an integer or a dimension; this is a tensor, %s", what, val_describe(e, v));
+		               "%s must be an integer or a dimension; this is a tensor, %s", what, val_describe(e, v));
 	wanted(e, loc, "an integer or a dimension", what, v);
 }
 

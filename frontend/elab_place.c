@@ -69,15 +69,22 @@ Val place_read(Elab *e, const Place *p)
 	return v;
 }
 
-bool place_writable(const Place *p) { return p->root->kind == LOCAL_VAR || p->root->kind == LOCAL_INOUT || p->root->kind == LOCAL_PARAM || p->root->kind == LOCAL_SELF; }
+bool place_writable(const Place *p)
+{
+	return p->root->kind == LOCAL_VAR || p->root->kind == LOCAL_INOUT || p->root->kind == LOCAL_PARAM || p->root->kind == LOCAL_SELF;
+}
 
 void place_check_writable(Elab *e, const Place *p, const char *verb)
 {
 	const Local *l = p->root;
 	switch (l->kind) {
-	case LOCAL_LET: elab_fail_help(e, p->loc, "place.let", arena_printf(e->arena, "declare it with `var %s`", l->name), "cannot %s `%s`: it is declared with `let`", verb, l->name);
+	case LOCAL_LET:
+		elab_fail_help(e, p->loc, "place.let", arena_printf(e->arena, "declare it with `var %s`", l->name),
+		               "cannot %s `%s`: it is declared with `let`", verb, l->name);
 	case LOCAL_DIM: elab_fail(e, p->loc, "place.dim", "cannot %s `%s`: it is a dimension", verb, l->name);
-	case LOCAL_CAPTURED: elab_fail_note(e, p->loc, "place.captured", "a lambda reads outer variables as they were when it was made", "cannot %s `%s` inside a lambda", verb, l->name);
+	case LOCAL_CAPTURED:
+		elab_fail_note(e, p->loc, "place.captured", "a lambda reads outer variables as they were when it was made",
+		               "cannot %s `%s` inside a lambda", verb, l->name);
 	default: break;
 	}
 }
@@ -126,7 +133,8 @@ static Val write_index(Elab *e, Val base, const Step *s, int n, Val v, Loc loc)
 		if (s->idx[0].kind != V_INT && base.kind == V_LIST) return write_tensor(e, base, s, n, v, loc);
 		int64_t k = elab_int(e, s->idx[0], s->loc, "the index of a tuple");
 		if (k < 0) k += base.u.items->n;
-		if (k < 0 || k >= base.u.items->n) elab_fail(e, s->loc, "index.range", "index %lld is out of range for a tuple of %d", (long long)s->idx[0].u.i, base.u.items->n);
+		if (k < 0 || k >= base.u.items->n)
+			elab_fail(e, s->loc, "index.range", "index %lld is out of range for a tuple of %d", (long long)s->idx[0].u.i, base.u.items->n);
 		return write_item(e, base, (int)k, s, n, v, loc);
 	}
 	if (base.kind == V_LIST) return write_tensor(e, base, s, n, v, loc);
@@ -164,7 +172,9 @@ bool place_overlap(const Place *a, const Place *b)
 		if (s->member && strcmp(s->name, t->name)) return false;
 		if (s->member) continue;
 		for (int k = 0; k < s->n && k < t->n; k++) {
-			if (s->idx[k].kind == V_INT && t->idx[k].kind == V_INT && s->idx[k].u.i != t->idx[k].u.i && (s->idx[k].u.i < 0) == (t->idx[k].u.i < 0)) return false;
+			if (s->idx[k].kind == V_INT && t->idx[k].kind == V_INT && s->idx[k].u.i != t->idx[k].u.i &&
+			    (s->idx[k].u.i < 0) == (t->idx[k].u.i < 0))
+				return false;
 		}
 	}
 	return true;
@@ -174,8 +184,8 @@ static _Noreturn void not_a_place(Elab *e, const Expr *target)
 {
 	Val v;
 	if (target->kind == EXPR_NAME && !scope_find(e, target->u.name.text, target->loc, &v))
-		elab_fail_help(e, target->loc, "name.unknown", arena_printf(e->arena, "declare it first: `var %s = …;`", target->u.name.text), "assignment to the unknown name `%s`",
-					   target->u.name.text);
+		elab_fail_help(e, target->loc, "name.unknown", arena_printf(e->arena, "declare it first: `var %s = …;`", target->u.name.text),
+		               "assignment to the unknown name `%s`", target->u.name.text);
 	elab_fail(e, target->loc, "place.kind", "cannot assign to `%s`", elab_source(e, target->loc));
 }
 
@@ -185,7 +195,8 @@ static void assign_tuple(Elab *e, const Expr *target, Val v, Loc loc)
 	if (v.kind == V_TENSOR || v.kind == V_LIST || v.kind == V_TUPLE) {
 		int n;
 		Val *parts;
-		if (!elab_unpack(e, v, &parts, &n, loc)) elab_fail(e, loc, "destructure.length", "%s has no length known while compiling", val_describe(e, v));
+		if (!elab_unpack(e, v, &parts, &n, loc))
+			elab_fail(e, loc, "destructure.length", "%s has no length known while compiling", val_describe(e, v));
 		if (n != items->n) elab_fail(e, target->loc, "destructure.count", "%d targets for %d values", items->n, n);
 		for (int i = 0; i < n; i++) elab_assign(e, items->at[i]->value, parts[i], loc);
 		return;
@@ -204,7 +215,8 @@ void elab_assign(Elab *e, const Expr *target, Val v, Loc loc)
 	if (!place_of(e, target, &p)) not_a_place(e, target);
 	place_check_writable(e, &p, "assign to");
 	if (target->kind == EXPR_NAME && p.root->kind == LOCAL_SELF)
-		elab_fail_help(e, target->loc, "place.member_name", arena_printf(e->arena, "write `self.%s = …`", target->u.name.text), "`%s` is a member of the module", target->u.name.text);
+		elab_fail_help(e, target->loc, "place.member_name", arena_printf(e->arena, "write `self.%s = …`", target->u.name.text),
+		               "`%s` is a member of the module", target->u.name.text);
 	if (target->kind == EXPR_NAME && v.kind == V_TENSOR && !v.u.tensor->name && v.u.tensor->def) v.u.tensor->name = target->u.name.text;
 	place_write(e, &p, v, loc);
 }

@@ -1,7 +1,7 @@
 /* Names: locals, parameters and dimensions, members, the file, the prelude; and what the syntax tells about names before anything runs.
  *
- * An inner name hides an outer one, twice in one block is a mistake. A file's declarations are evaluated when first used, so their order does not
- * matter; one that needs itself is a mistake.
+ * An inner name hides an outer one, twice in one block is a mistake. A file's declarations are evaluated when first used, so their order
+ * does not matter; one that needs itself is a mistake.
  */
 #include "elab_core.h"
 #include "builtins.h"
@@ -25,7 +25,7 @@ Local *scope_declare(Elab *e, Name name, Val v, LocalKind kind)
 		if (l->name != name.text || l->kind == LOCAL_CAPTURED || l->kind == LOCAL_SELF) continue;
 		/* parameters may be declared anew in the body, which is a block of its own */
 		elab_fail_note(e, name.loc, "name.twice", arena_printf(e->arena, "assign with `%s = …`, or take another name", name.text),
-					   "`%s` is declared twice in one block", name.text);
+		               "`%s` is declared twice in one block", name.text);
 	}
 	Local *l = NEW(e->arena, Local);
 	*l = (Local){.name = name.text, .v = v, .kind = kind, .depth = f->depth, .loc = name.loc, .next = f->locals};
@@ -34,7 +34,10 @@ Local *scope_declare(Elab *e, Name name, Val v, LocalKind kind)
 	return l;
 }
 
-void scope_enter(Elab *e) { e->frame->depth++; }
+void scope_enter(Elab *e)
+{
+	e->frame->depth++;
+}
 
 void scope_leave(Elab *e)
 {
@@ -48,7 +51,10 @@ void scope_leave(Elab *e)
 static const char *const namespaces[] = {"random", "linalg", "fft", "fast", "dist", "quant"};
 enum { NAMESPACES = sizeof namespaces / sizeof *namespaces };
 
-static Val namespace_val(Scope *s) { return (Val){.kind = V_NAMESPACE, .u.scope = s}; }
+static Val namespace_val(Scope *s)
+{
+	return (Val){.kind = V_NAMESPACE, .u.scope = s};
+}
 
 static Val import_std(Elab *e, const char *name, Loc loc)
 {
@@ -61,8 +67,9 @@ static Val import_std(Elab *e, const char *name, Loc loc)
 	static const char *const all[] = {"nn", "losses", "init", "optim", "random", "linalg", "fft", "fast", "dist", "quant", "tree"};
 	const char *near = diag_suggest(name, all, sizeof all / sizeof *all);
 	elab_fail_help(e, loc, "import.not_found",
-				   near ? arena_printf(e->arena, "did you mean `%s`?", near) : arena_printf(e->arena, "a file is imported by its path: `import \"%s.mx\" as %s;`", name, name),
-				   "there is no standard module `%s`", name);
+	               near ? arena_printf(e->arena, "did you mean `%s`?", near)
+	                    : arena_printf(e->arena, "a file is imported by its path: `import \"%s.mx\" as %s;`", name, name),
+	               "there is no standard module `%s`", name);
 }
 
 static Val import_file(Elab *e, Scope *s, const Decl *d)
@@ -74,7 +81,10 @@ static Val import_file(Elab *e, Scope *s, const Decl *d)
 	return namespace_val(in);
 }
 
-typedef struct GlobalJob { Scope *s; Global *g; } GlobalJob;
+typedef struct GlobalJob {
+	Scope *s;
+	Global *g;
+} GlobalJob;
 
 static Val eval_const(Elab *e, void *ctx)
 {
@@ -199,23 +209,23 @@ bool scope_is_dim_decl(Elab *e, Scope *s, const char *name, const Decl **decl)
 static const char *python_hint(const char *name)
 {
 	static const char *const hints[][2] = {
-		{"break", "there is no `break`: a loop with an early end is `for i in 0..n while c { }`"},
-		{"continue", "there is no `continue`: put the rest of the body into an `if`"},
-		{"elif", "write `else if`"},
-		{"def", "functions are declared with `fn` at file level; inside functions use a lambda, `|x| …`"},
-		{"class", "write `module`"},
-		{"lambda", "a lambda is written `|x| …`"},
-		{"struct", "there is no `struct`: use a record `(k=a, v=b)` or a `module`"},
-		{"None", "write `none`"},
-		{"True", "write `true`"},
-		{"False", "write `false`"},
-		{"range", "a range is written `a..b`"},
-		{"mx", "the names of `mlx.core` are in scope as they are: `mx.exp(x)` is `exp(x)`"},
-		{"np", "the names of `mlx.core` are in scope as they are: `np.exp(x)` is `exp(x)`"},
-		{"float32", "write `f32`"},
-		{"float16", "write `f16`"},
-		{"int32", "write `i32`"},
-		{"uint8", "write `u8`"},
+	    {"break", "there is no `break`: a loop with an early end is `for i in 0..n while c { }`"},
+	    {"continue", "there is no `continue`: put the rest of the body into an `if`"},
+	    {"elif", "write `else if`"},
+	    {"def", "functions are declared with `fn` at file level; inside functions use a lambda, `|x| …`"},
+	    {"class", "write `module`"},
+	    {"lambda", "a lambda is written `|x| …`"},
+	    {"struct", "there is no `struct`: use a record `(k=a, v=b)` or a `module`"},
+	    {"None", "write `none`"},
+	    {"True", "write `true`"},
+	    {"False", "write `false`"},
+	    {"range", "a range is written `a..b`"},
+	    {"mx", "the names of `mlx.core` are in scope as they are: `mx.exp(x)` is `exp(x)`"},
+	    {"np", "the names of `mlx.core` are in scope as they are: `np.exp(x)` is `exp(x)`"},
+	    {"float32", "write `f32`"},
+	    {"float16", "write `f16`"},
+	    {"int32", "write `i32`"},
+	    {"uint8", "write `u8`"},
 	};
 	for (size_t i = 0; i < sizeof hints / sizeof *hints; i++) {
 		if (!strcmp(name, hints[i][0])) return hints[i][1];
@@ -230,13 +240,47 @@ static void add_globals(Elab *e, Candidates *c, const Scope *s)
 	for (int i = 0; s && i < s->n; i++) VEC_PUSH(e->arena, *c, s->globals[i].name);
 }
 
-static const char *const common_builtins[] = {
-	"abs", "all", "any", "arange", "argmax", "argmin", "argsort", "array", "array_equal", "assert_close", "checkpoint", "clip", "concatenate", "cos", "cumsum",
-	"custom_vjp", "diag", "einsum", "enumerate", "erf", "exp", "expand_dims", "eye", "flatten", "flip", "floor", "full", "grad", "hessian", "isnan",
-	"jacobian", "jvp", "len", "linspace", "log", "logsumexp", "map", "matmul", "max", "maximum", "mean", "min", "minimum", "ones", "ones_like", "outer", "pad",
-	"print", "prod", "relu", "repeat", "reshape", "round", "sigmoid", "sign", "sin", "softmax", "sort", "split", "sqrt", "square", "squeeze", "stack",
-	"stop_gradient", "sum", "take", "tan", "tanh", "tensordot", "transpose", "tree_map", "tril", "triu", "value_and_grad", "var", "vjp", "vmap", "where", "zeros",
-	"zeros_like", "zip"};
+static const char *const common_builtins[] = {"abs",         "all",
+                                              "any",         "arange",
+                                              "argmax",      "argmin",
+                                              "argsort",     "array",
+                                              "array_equal", "assert_close",
+                                              "checkpoint",  "clip",
+                                              "concatenate", "cos",
+                                              "cumsum",      "custom_vjp",
+                                              "diag",        "einsum",
+                                              "enumerate",   "erf",
+                                              "exp",         "expand_dims",
+                                              "eye",         "flatten",
+                                              "flip",        "floor",
+                                              "full",        "grad",
+                                              "hessian",     "isnan",
+                                              "jacobian",    "jvp",
+                                              "len",         "linspace",
+                                              "log",         "logsumexp",
+                                              "map",         "matmul",
+                                              "max",         "maximum",
+                                              "mean",        "min",
+                                              "minimum",     "ones",
+                                              "ones_like",   "outer",
+                                              "pad",         "print",
+                                              "prod",        "relu",
+                                              "repeat",      "reshape",
+                                              "round",       "sigmoid",
+                                              "sign",        "sin",
+                                              "softmax",     "sort",
+                                              "split",       "sqrt",
+                                              "square",      "squeeze",
+                                              "stack",       "stop_gradient",
+                                              "sum",         "take",
+                                              "tan",         "tanh",
+                                              "tensordot",   "transpose",
+                                              "tree_map",    "tril",
+                                              "triu",        "value_and_grad",
+                                              "var",         "vjp",
+                                              "vmap",        "where",
+                                              "zeros",       "zeros_like",
+                                              "zip"};
 
 void scope_unknown(Elab *e, Name name)
 {
@@ -255,12 +299,14 @@ void scope_unknown(Elab *e, Name name)
 	}
 	if (f && scope_is_dim_decl(e, f->file, name.text, NULL))
 		elab_fail_note(e, name.loc, "name.unknown", "a dimension is known in functions whose parameters or result have it in their types",
-					   "`%s` is not a dimension of this function", name.text);
+		               "`%s` is not a dimension of this function", name.text);
 	size_t n;
 	if (std_module_text(name.text, &n))
-		elab_fail_help(e, name.loc, "name.unknown", arena_printf(e->arena, "write `import %s;` at the top of the file", name.text), "unknown name `%s`", name.text);
+		elab_fail_help(e, name.loc, "name.unknown", arena_printf(e->arena, "write `import %s;` at the top of the file", name.text),
+		               "unknown name `%s`", name.text);
 	const char *near = diag_suggest(name.text, c.at, c.n);
-	if (near) elab_fail_help(e, name.loc, "name.unknown", arena_printf(e->arena, "did you mean `%s`?", near), "unknown name `%s`", name.text);
+	if (near)
+		elab_fail_help(e, name.loc, "name.unknown", arena_printf(e->arena, "did you mean `%s`?", near), "unknown name `%s`", name.text);
 	elab_fail(e, name.loc, "name.unknown", "unknown name `%s`", name.text);
 }
 
@@ -279,7 +325,9 @@ Val scope_member(Elab *e, Scope *s, Name name, bool from_outside)
 	Candidates c = {0};
 	add_globals(e, &c, s);
 	const char *near = diag_suggest(name.text, c.at, c.n);
-	if (near) elab_fail_help(e, name.loc, "member.unknown", arena_printf(e->arena, "did you mean `%s`?", near), "`%s` has no `%s`", s->name, name.text);
+	if (near)
+		elab_fail_help(e, name.loc, "member.unknown", arena_printf(e->arena, "did you mean `%s`?", near), "`%s` has no `%s`", s->name,
+		               name.text);
 	elab_fail(e, name.loc, "member.unknown", "`%s` has no `%s`", s->name, name.text);
 }
 
@@ -299,7 +347,12 @@ bool name_set_has(const NameSet *s, const char *name)
 }
 
 /* Visitors: x for each expression (children after it), in nested lambdas only where deep. */
-typedef struct Visitor { Elab *e; NameSet *out; void (*expr)(struct Visitor *, const Expr *); bool lambdas; } Visitor;
+typedef struct Visitor {
+	Elab *e;
+	NameSet *out;
+	void (*expr)(struct Visitor *, const Expr *);
+	bool lambdas;
+} Visitor;
 static void visit_list(Visitor *v, const StmtList *l);
 static void visit(Visitor *v, const Expr *x);
 

@@ -14,7 +14,8 @@ void elab_bind_pattern(Elab *e, const Pattern *p, Val v, LocalKind kind, Loc loc
 	Val *parts;
 	int n;
 	if (!elab_unpack(e, v, &parts, &n, loc)) {
-		const char *why = v.kind == V_TENSOR && v.u.tensor->type->rank ? "the length of its first axis is not known while compiling" : "it has no elements";
+		const char *why = v.kind == V_TENSOR && v.u.tensor->type->rank ? "the length of its first axis is not known while compiling"
+		                                                               : "it has no elements";
 		elab_fail(e, p->loc, "destructure.kind", "cannot take %s apart into %d names: %s", val_describe(e, v), p->n, why);
 	}
 	if (n != p->n) elab_fail(e, p->loc, "destructure.count", "%d names for %d values", p->n, n);
@@ -40,9 +41,11 @@ static void run_let(Elab *e, const Stmt *s)
 	}
 	Val *parts;
 	int k;
-	if (!elab_unpack(e, v, &parts, &k, x->loc)) elab_fail(e, x->loc, "destructure.kind", "cannot take %s apart into %d names", val_describe(e, v), n);
+	if (!elab_unpack(e, v, &parts, &k, x->loc))
+		elab_fail(e, x->loc, "destructure.kind", "cannot take %s apart into %d names", val_describe(e, v), n);
 	if (k != n) elab_fail(e, s->loc, "destructure.count", "%d names for %d values", n, k);
-	for (int i = 0; i < n; i++) elab_bind_pattern(e, s->u.let.binds[i].pattern, typed(e, &s->u.let.binds[i], parts[i], x->loc), kind, x->loc);
+	for (int i = 0; i < n; i++)
+		elab_bind_pattern(e, s->u.let.binds[i].pattern, typed(e, &s->u.let.binds[i], parts[i], x->loc), kind, x->loc);
 }
 
 /* --- assignment ----------------------------------------------------------------------------------------------------------- */
@@ -81,7 +84,8 @@ static void run_augment(Elab *e, const Stmt *s)
 	}
 	place_check_writable(e, &p, "assign to");
 	if (target->kind == EXPR_NAME && p.root->kind == LOCAL_SELF)
-		elab_fail_help(e, target->loc, "place.member_name", arena_printf(e->arena, "write `self.%s`", target->u.name.text), "`%s` is a member of the module", target->u.name.text);
+		elab_fail_help(e, target->loc, "place.member_name", arena_printf(e->arena, "write `self.%s`", target->u.name.text),
+		               "`%s` is a member of the module", target->u.name.text);
 	if (masked(e, &p)) {
 		augment_masked(e, s, &p, elab_eval(e, s->u.assign.value));
 		return;
@@ -110,7 +114,9 @@ static void assert_known(Elab *e, bool holds, const Expr *x, const char *text)
 
 static void assert_tensor(Elab *e, Value *c, const Expr *x, const char *text, const Val *shown, int n)
 {
-	if (c->type->rank) elab_fail_help(e, x->loc, "condition.shape", "reduce it: `all(…)`", "an assert takes one bool, not %s", type_str(e->arena, c->type));
+	if (c->type->rank)
+		elab_fail_help(e, x->loc, "condition.shape", "reduce it: `all(…)`", "an assert takes one bool, not %s",
+		               type_str(e->arena, c->type));
 	if (c->type->dtype != DT_bool) elab_fail(e, x->loc, "condition.kind", "an assert takes a bool, not %s", type_str(e->arena, c->type));
 	Value *in[3] = {c};
 	int k = 1;
@@ -161,7 +167,8 @@ static void assert_expr(Elab *e, const Expr *x, const char *text)
 		Val b = elab_eval(e, x->u.compare.operand[i + 1]), shown[2] = {a, b};
 		bool known;
 		if (number_compare(e, x->u.compare.op[i], a, b, x->loc, &known)) assert_known(e, known, x, text);
-		else if (!assert_fact(e, x->u.compare.op[i], a, b)) assert_tensor(e, elab_compare(e, x->u.compare.op[i], a, b, x->loc).u.tensor, x, text, shown, 2);
+		else if (!assert_fact(e, x->u.compare.op[i], a, b))
+			assert_tensor(e, elab_compare(e, x->u.compare.op[i], a, b, x->loc).u.tensor, x, text, shown, 2);
 		a = b;
 	}
 }
@@ -170,7 +177,10 @@ static void assert_expr(Elab *e, const Expr *x, const char *text)
 
 static bool run_stmt(Elab *e, const Stmt *s, const Rest *rest);
 
-typedef struct TailArm { const Stmt *s; const Rest *rest; } TailArm;
+typedef struct TailArm {
+	const Stmt *s;
+	const Rest *rest;
+} TailArm;
 
 /* The rest of the function after an arm that did not return. */
 static void run_rest(Elab *e, const Rest *r)
@@ -222,8 +232,10 @@ static bool run_if(Elab *e, const Stmt *s, const Rest *rest)
 		return false;
 	}
 	if (e->frame->loops)
-		elab_fail_help(e, s->loc, "return.loop", "carry a flag: `for i in a..b while not done { … }`, and return after the loop", "`return` inside a run-time loop");
-	if (e->frame->unrolled) elab_fail(e, s->loc, "return.unrolled", "`return` inside an unrolled loop under a condition known only at run time");
+		elab_fail_help(e, s->loc, "return.loop", "carry a flag: `for i in a..b while not done { … }`, and return after the loop",
+		               "`return` inside a run-time loop");
+	if (e->frame->unrolled)
+		elab_fail(e, s->loc, "return.unrolled", "`return` inside an unrolled loop under a condition known only at run time");
 	TailArm t = {s, rest};
 	e->frame->value = elab_branch(e, c, s->u.if_.cond->loc, tail_arm, &t, true);
 	e->frame->returned = true;
@@ -234,7 +246,8 @@ static bool run_return(Elab *e, const Stmt *s)
 {
 	Frame *f = e->frame;
 	if (f->loops)
-		elab_fail_help(e, s->loc, "return.loop", "carry a flag: `for i in a..b while not done { … }`, and return after the loop", "`return` inside a run-time loop");
+		elab_fail_help(e, s->loc, "return.loop", "carry a flag: `for i in a..b while not done { … }`, and return after the loop",
+		               "`return` inside a run-time loop");
 	Val v = s->u.expr ? elab_eval(e, s->u.expr) : val_none();
 	f->value = frame_result(e, f, v, s->u.expr ? s->u.expr->loc : s->loc);
 	f->returned = true;
@@ -256,7 +269,8 @@ static bool run_with(Elab *e, const Stmt *s, const Rest *rest)
 		if (what->u.call.args.n) elab_fail(e, what->loc, "with.arguments", "`%s` takes no arguments", what->u.call.fn->u.name.text);
 		e->training = call_of(what, "train_mode");
 	} else {
-		elab_fail_help(e, what->loc, "with.kind", "`with train_mode() { … }` or `with device(gpu) { … }`", "`with` does not take `%s`", elab_source(e, what->loc));
+		elab_fail_help(e, what->loc, "with.kind", "`with train_mode() { … }` or `with device(gpu) { … }`", "`with` does not take `%s`",
+		               elab_source(e, what->loc));
 	}
 	bool returned = elab_block(e, &s->u.with.body, 0, rest);
 	e->training = saved;
@@ -273,8 +287,8 @@ static void run_expr(Elab *e, const Expr *x)
 	if (x->kind == EXPR_CALL && e->effects != before) return;
 	if (x->kind == EXPR_COMPARE && x->u.compare.n == 1 && x->u.compare.op[0] == C_EQ)
 		elab_fail_help(e, x->loc, "stmt.unused", "an assignment is written with one `=`", "the value of this comparison is not used");
-	elab_fail_help(e, x->loc, "stmt.unused", "bind it, `let _ = …`, or remove it", "the value of this %s, %s, is not used", x->kind == EXPR_CALL ? "call" : "expression",
-				   val_describe(e, v));
+	elab_fail_help(e, x->loc, "stmt.unused", "bind it, `let _ = …`, or remove it", "the value of this %s, %s, is not used",
+	               x->kind == EXPR_CALL ? "call" : "expression", val_describe(e, v));
 }
 
 static bool run_stmt(Elab *e, const Stmt *s, const Rest *rest)
@@ -303,8 +317,7 @@ bool elab_block(Elab *e, const StmtList *list, int from, const Rest *rest)
 		e->b.loc = list->at[i]->loc;
 		if (!run_stmt(e, list->at[i], &here)) continue;
 		bool last = i + 1 == list->n;
-		if (!last && list->at[i]->kind == STMT_RETURN)
-			elab_warn(e, list->at[i + 1]->loc, "return.dead", "this statement is never reached");
+		if (!last && list->at[i]->kind == STMT_RETURN) elab_warn(e, list->at[i + 1]->loc, "return.dead", "this statement is never reached");
 		return true;
 	}
 	return false;

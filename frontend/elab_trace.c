@@ -8,7 +8,9 @@
 
 /* --- tensors of a tree ---------------------------------------------------------------------------------------------------------- */
 
-typedef struct Tensors { VEC(Value *) list; } Tensors;
+typedef struct Tensors {
+	VEC(Value *) list;
+} Tensors;
 
 static Val collect_leaf(Elab *e, void *ctx, Val v)
 {
@@ -25,7 +27,10 @@ int tree_tensors(Elab *e, Val tree, Value ***out)
 	return t.list.n;
 }
 
-typedef struct Feed { Value *const *v; int at; } Feed;
+typedef struct Feed {
+	Value *const *v;
+	int at;
+} Feed;
 
 static Val feed_leaf(Elab *e, void *ctx, Val v)
 {
@@ -178,14 +183,20 @@ static Traced trace(Elab *e, TraceCall call, void *ctx, const CallArgs *a, const
 	return t;
 }
 
-static Val call_value(Elab *e, void *ctx, CallArgs *a) { return elab_call_args(e, *(Val *)ctx, a); }
+static Val call_value(Elab *e, void *ctx, CallArgs *a)
+{
+	return elab_call_args(e, *(Val *)ctx, a);
+}
 
 Traced elab_trace(Elab *e, Val fn, const CallArgs *a, const bool *diff, const char *name, Loc loc)
 {
 	return trace(e, call_value, &fn, a, diff, name && *name ? name : "fn", loc);
 }
 
-Val traced_result(Elab *e, const Traced *t, Value *const *v) { return tree_with_tensors(e, t->result, v); }
+Val traced_result(Elab *e, const Traced *t, Value *const *v)
+{
+	return tree_with_tensors(e, t->result, v);
+}
 
 void traced_store_inout(Elab *e, const Traced *t, CallArgs *a, Value *const *v)
 {
@@ -203,9 +214,18 @@ void traced_store_inout(Elab *e, const Traced *t, CallArgs *a, Value *const *v)
 
 /* --- composite functions ------------------------------------------------------------------------------------------------------------ */
 
-typedef struct Instance { const Fn *fn; const DimFacts *facts; const char *key; Traced t; struct Instance *next; } Instance;
+typedef struct Instance {
+	const Fn *fn;
+	const DimFacts *facts;
+	const char *key;
+	Traced t;
+	struct Instance *next;
+} Instance;
 
-static Val call_direct(Elab *e, void *ctx, CallArgs *a) { return elab_call_fn(e, ctx, a, NULL); }
+static Val call_direct(Elab *e, void *ctx, CallArgs *a)
+{
+	return elab_call_fn(e, ctx, a, NULL);
+}
 
 static bool any_tensor(Elab *e, Val v)
 {
@@ -256,7 +276,8 @@ Val composite_call(Elab *e, const FnVal *f, CallArgs *a)
 	}
 	CallArgs plain = *a;
 	Val *at = NEW_ARRAY(e->arena, Val, a->n);
-	for (int i = 0; i < a->n; i++) at[i] = a->at[i].kind == V_LIST ? val_tensor(elab_tensor(e, a->at[i], NULL, a->loc, "an argument")) : a->at[i];
+	for (int i = 0; i < a->n; i++)
+		at[i] = a->at[i].kind == V_LIST ? val_tensor(elab_tensor(e, a->at[i], NULL, a->loc, "an argument")) : a->at[i];
 	plain.at = at;
 	Traced t = trace(e, call_direct, (void *)f, &plain, NULL, f->fn->name.text, a->loc);
 	t.func->composite = module_str(e->m, f->fn->name.text);

@@ -8,7 +8,12 @@
 #include "builtins.h"
 #include <string.h>
 
-typedef struct Deferred { Dim want, have; Loc loc; const char *what; struct Deferred *next; } Deferred;
+typedef struct Deferred {
+	Dim want, have;
+	Loc loc;
+	const char *what;
+	struct Deferred *next;
+} Deferred;
 
 /* --- unknowns ------------------------------------------------------------------------------------------------------------- */
 
@@ -68,7 +73,9 @@ static void declared_facts(Elab *e, const char *name)
 	int64_t hi = elab_int(e, elab_eval(e, d->u.dim.hi), d->u.dim.hi->loc, "the upper bound of a dimension");
 	int64_t step = d->u.dim.step ? elab_int(e, elab_eval(e, d->u.dim.step), d->u.dim.step->loc, "the step of a dimension") : 1;
 	e->frame = saved;
-	if (lo < 0 || hi < lo) elab_fail(e, d->loc, "dim.range", "the range %lld..%lld of dimension `%s` is empty or negative", (long long)lo, (long long)hi, name);
+	if (lo < 0 || hi < lo)
+		elab_fail(e, d->loc, "dim.range", "the range %lld..%lld of dimension `%s` is empty or negative", (long long)lo, (long long)hi,
+		          name);
 	if (step < 1) elab_fail(e, d->loc, "dim.step", "the step of dimension `%s` must be positive", name);
 	dim_fact_range(e->facts, name, lo, hi, step);
 }
@@ -101,7 +108,10 @@ Val type_unknown_dim(Elab *e, Name name)
 	return u->known ? u->v : val_dim(e, dim_sym(e->m->dims, u->sym));
 }
 
-typedef struct Symbols { Elab *e; VEC(Unknown *) list; } Symbols;
+typedef struct Symbols {
+	Elab *e;
+	VEC(Unknown *) list;
+} Symbols;
 
 static void collect_unknown(void *ctx, const char *sym)
 {
@@ -138,7 +148,10 @@ static bool has_open(Elab *e, Dim d)
 
 /* --- evaluating ----------------------------------------------------------------------------------------------------------- */
 
-bool type_is_type(Val v) { return v.kind == V_DTYPE || v.kind == V_TYPE; }
+bool type_is_type(Val v)
+{
+	return v.kind == V_DTYPE || v.kind == V_TYPE;
+}
 
 Val type_shaped(Elab *e, Val base, const Val *idx, int n, Loc loc)
 {
@@ -146,7 +159,8 @@ Val type_shaped(Elab *e, Val base, const Val *idx, int n, Loc loc)
 	Dim dims[MAX_RANK];
 	if (base.kind == V_TYPE) *t = *base.u.type; /* a dtype variable as scalar type */
 	else t->dtype = base.u.dtype;
-	if (base.kind == V_TYPE && (base.u.type->rank || base.u.type->ellipsis)) elab_fail(e, loc, "type.twice", "%s has a shape already", val_describe(e, base));
+	if (base.kind == V_TYPE && (base.u.type->rank || base.u.type->ellipsis))
+		elab_fail(e, loc, "type.twice", "%s has a shape already", val_describe(e, base));
 	for (int i = 0; i < n; i++) {
 		if (idx[i].kind == V_ELLIPSIS) {
 			if (t->ellipsis) elab_fail(e, loc, "type.ellipsis", "a shape has at most one `...`");
@@ -154,7 +168,8 @@ Val type_shaped(Elab *e, Val base, const Val *idx, int n, Loc loc)
 			continue;
 		}
 		if (t->rank == MAX_RANK) elab_fail(e, loc, "shape.rank", "a tensor has at most %d axes", MAX_RANK);
-		if (idx[i].kind == V_INT && idx[i].u.i < 0) elab_fail(e, loc, "shape.negative", "an entry of a shape is %lld", (long long)idx[i].u.i);
+		if (idx[i].kind == V_INT && idx[i].u.i < 0)
+			elab_fail(e, loc, "shape.negative", "an entry of a shape is %lld", (long long)idx[i].u.i);
 		dims[t->rank++] = elab_dim(e, idx[i], idx[i].loc.file ? idx[i].loc : loc, "an entry of a shape");
 	}
 	t->dims = arena_copy(e->arena, dims, sizeof(Dim) * (size_t)t->rank);
@@ -164,7 +179,8 @@ Val type_shaped(Elab *e, Val base, const Val *idx, int n, Loc loc)
 static Val dtype_variable(Elab *e, Name name)
 {
 	Unknown *u = type_unknown(e->frame, name.text);
-	if (e->frame->is_export) elab_fail(e, name.loc, "type.export_dtype", "`%s` is no type; an exported function states its dtypes", name.text);
+	if (e->frame->is_export)
+		elab_fail(e, name.loc, "type.export_dtype", "`%s` is no type; an exported function states its dtypes", name.text);
 	if (!u) u = type_unknown_new(e, name);
 	u->is_dtype = true;
 	TypeVal *t = NEW(e->arena, TypeVal);
@@ -176,7 +192,8 @@ static Val dtype_variable(Elab *e, Name name)
 static bool is_unknown_name(Elab *e, const Expr *x)
 {
 	Val v;
-	return x->kind == EXPR_NAME && !scope_find(e, x->u.name.text, x->loc, &v) && (!type_unknown(e->frame, x->u.name.text) || !type_unknown(e->frame, x->u.name.text)->known);
+	return x->kind == EXPR_NAME && !scope_find(e, x->u.name.text, x->loc, &v) &&
+	       (!type_unknown(e->frame, x->u.name.text) || !type_unknown(e->frame, x->u.name.text)->known);
 }
 
 static Val eval_items(Elab *e, const Expr *x)
@@ -259,8 +276,10 @@ static void require_dim(Elab *e, Dim want, Dim have, Loc loc, const char *what)
 	int64_t a, b;
 	const char *ws = plain_dim(e, want), *hs = plain_dim(e, have);
 	if (dim_is_const(want, &a) && dim_is_const(have, &b)) elab_fail(e, loc, "type.dim", "%s: the type says %s, this is %s", what, ws, hs);
-	elab_fail_help(e, loc, "type.dim", arena_printf(e->arena, "if they are always equal, say so at the head of the exported function: `assert %s == %s;`", hs, ws),
-				   "%s: the type says %s, this is %s; cannot show that they are equal", what, ws, hs);
+	elab_fail_help(
+	    e, loc, "type.dim",
+	    arena_printf(e->arena, "if they are always equal, say so at the head of the exported function: `assert %s == %s;`", hs, ws),
+	    "%s: the type says %s, this is %s; cannot show that they are equal", what, ws, hs);
 }
 
 static bool sym_known(void *ctx, const char *sym)
@@ -282,8 +301,7 @@ static bool unify_dim(Elab *e, Dim want, Dim have, Loc loc, const char *what)
 	int64_t n;
 	if (dim_is_const(have, &n) && !dim_is_const(solution, &n))
 		elab_fail(e, loc, "type.dim_solve", "%s: no integer `%s` makes %s equal %s", what, u->name, plain_dim(e, want), plain_dim(e, have));
-	if (dim_is_const(solution, &n) && n < 0)
-		elab_fail(e, loc, "type.dim_solve", "%s: `%s` would be %lld", what, u->name, (long long)n);
+	if (dim_is_const(solution, &n) && n < 0) elab_fail(e, loc, "type.dim_solve", "%s: `%s` would be %lld", what, u->name, (long long)n);
 	type_know(e, u, val_dim(e, solution));
 	return true;
 }
@@ -317,8 +335,8 @@ void type_check_deferred(Elab *e)
 	if (!d) return;
 	Symbols s = unknowns_in(e, type_subst(e, d->want));
 	const char *name = s.list.n ? s.list.at[0]->name : "?";
-	elab_fail_help(e, d->loc, "type.dim_open", arena_printf(e->arena, "give it by name: `%s=…`", name), "%s: the dimension `%s` cannot be found from %s", d->what, name,
-				   plain_dim(e, type_subst(e, d->want)));
+	elab_fail_help(e, d->loc, "type.dim_open", arena_printf(e->arena, "give it by name: `%s=…`", name),
+	               "%s: the dimension `%s` cannot be found from %s", d->what, name, plain_dim(e, type_subst(e, d->want)));
 }
 
 static void unify_dtype(Elab *e, const TypeVal *t, Value *x, Loc loc, const char *what, Val tv)
@@ -334,8 +352,9 @@ static void unify_dtype(Elab *e, const TypeVal *t, Value *x, Loc loc, const char
 		want = u->v.u.dtype;
 	}
 	if (want == x->type->dtype) return;
-	elab_fail_help(e, loc, "type.dtype", arena_printf(e->arena, "convert it: `.astype(%s)`", dtype_name(want)), "%s has dtype %s, its type is %s", what,
-				   dtype_name(x->type->dtype), t->dtype_var ? dtype_name(want) : type_text_val(e, tv));
+	elab_fail_help(e, loc, "type.dtype", arena_printf(e->arena, "convert it: `.astype(%s)`", dtype_name(want)),
+	               "%s has dtype %s, its type is %s", what, dtype_name(x->type->dtype),
+	               t->dtype_var ? dtype_name(want) : type_text_val(e, tv));
 }
 
 static Val unify_tensor(Elab *e, Val tv, Val v, Loc loc, const char *what)
@@ -396,7 +415,8 @@ static Val unify_items(Elab *e, Val t, Val v, Loc loc, const char *what)
 	for (int i = 0; i < a->n; i++) {
 		int k = record ? items_find(b, a->name[i]) : i;
 		if (k < 0) elab_fail(e, loc, "type.field", "%s has no field `%s`", what, a->name[i]);
-		const char *part = record ? arena_printf(e->arena, "field `%s` of %s", a->name[i], what) : arena_printf(e->arena, "element %d of %s", i, what);
+		const char *part =
+		    record ? arena_printf(e->arena, "field `%s` of %s", a->name[i], what) : arena_printf(e->arena, "element %d of %s", i, what);
 		r->at[i] = type_unify(e, a->at[i], b->at[k], loc, part);
 	}
 	for (int i = 0; record && i < b->n; i++) {
@@ -419,7 +439,8 @@ static void unify_args(Elab *e, const ModuleTree *t, const ModuleTree *v, Loc lo
 			continue;
 		}
 		bool plain = val_is_number(a) || a.kind == V_STR || a.kind == V_NONE;
-		if (plain && !val_equal(e, a, b)) elab_fail(e, loc, "type.module_args", "%s: the type has %s, this has %s", w, val_describe(e, a), val_describe(e, b));
+		if (plain && !val_equal(e, a, b))
+			elab_fail(e, loc, "type.module_args", "%s: the type has %s, this has %s", w, val_describe(e, a), val_describe(e, b));
 	}
 }
 
@@ -435,7 +456,8 @@ static Val unify_module(Elab *e, Val t, Val v, Loc loc, const char *what)
 		if (x->kind != MK_PARAM && x->kind != MK_BUFFER && x->kind != MK_SUB) continue;
 		const char *w = arena_printf(e->arena, "`%s` of %s", x->name, what);
 		if (x->kind != y->kind && x->v.kind != V_NONE && y->v.kind != V_NONE)
-			elab_fail(e, loc, "type.member_kind", "%s is a %s, its type has a %s", w, y->kind == MK_BUFFER ? "buffer" : "parameter", x->kind == MK_BUFFER ? "buffer" : "parameter");
+			elab_fail(e, loc, "type.member_kind", "%s is a %s, its type has a %s", w, y->kind == MK_BUFFER ? "buffer" : "parameter",
+			          x->kind == MK_BUFFER ? "buffer" : "parameter");
 		((MemberVal *)r->members)[i].v = type_unify(e, x->v, y->v, loc, w);
 	}
 	v.u.module = r;
@@ -446,7 +468,8 @@ static Val unify_stack(Elab *e, Val t, Val v, Loc loc, const char *what)
 {
 	if (v.kind != V_STACK) type_kind(e, t, v, loc, what);
 	unify_shape_entry(e, t.u.stack->n, v.u.stack->n, loc, arena_printf(e->arena, "the length of %s", what));
-	Val r = val_stack(e, type_unify(e, t.u.stack->elem, v.u.stack->elem, loc, arena_printf(e->arena, "an element of %s", what)), v.u.stack->n);
+	Val r =
+	    val_stack(e, type_unify(e, t.u.stack->elem, v.u.stack->elem, loc, arena_printf(e->arena, "an element of %s", what)), v.u.stack->n);
 	r.loc = v.loc;
 	return r;
 }
@@ -460,15 +483,25 @@ static Val unify_builtin(Elab *e, Val t, Val v, Loc loc, const char *what)
 	if (is_float && v.kind == V_FLOAT) return v;
 	if (is_float && v.kind == V_INT) return val_float((double)v.u.i);
 	if (is_str && v.kind == V_STR) return v;
-	if (v.kind == V_TENSOR) elab_fail(e, loc, "type.compile_time", "%s must be %s known while compiling; this is a tensor, %s", what,
-									  is_int ? "an integer" : is_float ? "a number" : "a string", val_describe(e, v));
-	elab_fail(e, loc, "type.kind", "%s must be %s, not %s", what, is_int ? "an integer" : is_float ? "a number" : "a string", val_describe(e, v));
+	if (v.kind == V_TENSOR)
+		elab_fail(e, loc, "type.compile_time", "%s must be %s known while compiling; this is a tensor, %s", what,
+		          is_int     ? "an integer"
+		          : is_float ? "a number"
+		                     : "a string",
+		          val_describe(e, v));
+	elab_fail(e, loc, "type.kind", "%s must be %s, not %s", what,
+	          is_int     ? "an integer"
+	          : is_float ? "a number"
+	                     : "a string",
+	          val_describe(e, v));
 }
 
 Val type_unify(Elab *e, Val t, Val v, Loc loc, const char *what)
 {
-	if (v.kind == V_MODULE && t.kind == V_MODULE && val_module_is_description(v) && val_module_is_description(t) && v.u.module->decl->decl == t.u.module->decl->decl)
-		elab_fail_help(e, loc, "type.description", arena_printf(e->arena, "give it numbers: `%s.init(key)`", v.u.module->name), "%s is a module without numbers", what);
+	if (v.kind == V_MODULE && t.kind == V_MODULE && val_module_is_description(v) && val_module_is_description(t) &&
+	    v.u.module->decl->decl == t.u.module->decl->decl)
+		elab_fail_help(e, loc, "type.description", arena_printf(e->arena, "give it numbers: `%s.init(key)`", v.u.module->name),
+		               "%s is a module without numbers", what);
 	switch (t.kind) {
 	case V_DTYPE: return unify_scalar(e, t.u.dtype, v, loc, what);
 	case V_TYPE: return unify_tensor(e, t, v, loc, what);
@@ -482,8 +515,8 @@ Val type_unify(Elab *e, Val t, Val v, Loc loc, const char *what)
 		if (v.kind == V_NONE) return v;
 		elab_fail(e, loc, "type.kind", "%s must be `none`, not %s", what, val_describe(e, v));
 	case V_MODULE_DECL:
-		elab_fail(e, t.loc.file ? t.loc : loc, "type.module_args", "the module `%s` needs its arguments to be a type: `%s(…)`", t.u.decl->decl->name.text,
-				  t.u.decl->decl->name.text);
+		elab_fail(e, t.loc.file ? t.loc : loc, "type.module_args", "the module `%s` needs its arguments to be a type: `%s(…)`",
+		          t.u.decl->decl->name.text, t.u.decl->decl->name.text);
 	default: elab_fail(e, t.loc.file ? t.loc : loc, "type.not_a_type", "%s is not a type", val_describe(e, t));
 	}
 }
@@ -504,4 +537,7 @@ static Val resolve_leaf(Elab *e, void *ctx, Val v)
 	return val_type(e, d, t->rank, dims);
 }
 
-Val type_resolve(Elab *e, Val t) { return val_map(e, t, resolve_leaf, NULL); }
+Val type_resolve(Elab *e, Val t)
+{
+	return val_map(e, t, resolve_leaf, NULL);
+}

@@ -2,14 +2,38 @@
 #include "elab_core.h"
 #include <string.h>
 
-Val val_none(void) { return (Val){.kind = V_NONE}; }
-Val val_none_leaf(void) { return (Val){.kind = V_NONE}; }
-Val val_bool(bool b) { return (Val){.kind = V_BOOL, .u.b = b}; }
-Val val_int(int64_t i) { return (Val){.kind = V_INT, .u.i = i}; }
-Val val_float(double f) { return (Val){.kind = V_FLOAT, .u.f = f}; }
-Val val_tensor(Value *v) { return (Val){.kind = V_TENSOR, .u.tensor = v}; }
-Val val_dtype(DType d) { return (Val){.kind = V_DTYPE, .u.dtype = d}; }
-Val val_module(const ModuleTree *m) { return (Val){.kind = V_MODULE, .u.module = m}; }
+Val val_none(void)
+{
+	return (Val){.kind = V_NONE};
+}
+Val val_none_leaf(void)
+{
+	return (Val){.kind = V_NONE};
+}
+Val val_bool(bool b)
+{
+	return (Val){.kind = V_BOOL, .u.b = b};
+}
+Val val_int(int64_t i)
+{
+	return (Val){.kind = V_INT, .u.i = i};
+}
+Val val_float(double f)
+{
+	return (Val){.kind = V_FLOAT, .u.f = f};
+}
+Val val_tensor(Value *v)
+{
+	return (Val){.kind = V_TENSOR, .u.tensor = v};
+}
+Val val_dtype(DType d)
+{
+	return (Val){.kind = V_DTYPE, .u.dtype = d};
+}
+Val val_module(const ModuleTree *m)
+{
+	return (Val){.kind = V_MODULE, .u.module = m};
+}
 
 Val val_str(Elab *e, const char *s)
 {
@@ -43,8 +67,14 @@ int items_find(const Items *it, const char *name)
 	return -1;
 }
 
-Val val_tuple(Elab *e, const Val *v, int n) { return (Val){.kind = V_TUPLE, .u.items = items_new(e, v, NULL, n)}; }
-Val val_list(Elab *e, const Val *v, int n) { return (Val){.kind = V_LIST, .u.items = items_new(e, v, NULL, n)}; }
+Val val_tuple(Elab *e, const Val *v, int n)
+{
+	return (Val){.kind = V_TUPLE, .u.items = items_new(e, v, NULL, n)};
+}
+Val val_list(Elab *e, const Val *v, int n)
+{
+	return (Val){.kind = V_LIST, .u.items = items_new(e, v, NULL, n)};
+}
 Val val_record(Elab *e, const char *const *name, const Val *v, int n)
 {
 	return (Val){.kind = V_RECORD, .u.items = items_new(e, v, name, n)};
@@ -78,8 +108,14 @@ ModuleTree *module_copy(Elab *e, const ModuleTree *m)
 	return c;
 }
 
-bool val_is_number(Val v) { return v.kind == V_BOOL || v.kind == V_INT || v.kind == V_FLOAT || v.kind == V_COMPLEX; }
-bool val_is_weak(Val v) { return val_is_number(v) || v.kind == V_DIM || (v.kind == V_TENSOR && v.weak); }
+bool val_is_number(Val v)
+{
+	return v.kind == V_BOOL || v.kind == V_INT || v.kind == V_FLOAT || v.kind == V_COMPLEX;
+}
+bool val_is_weak(Val v)
+{
+	return val_is_number(v) || v.kind == V_DIM || (v.kind == V_TENSOR && v.weak);
+}
 bool val_is_tree(Val v)
 {
 	return v.kind == V_TUPLE || v.kind == V_LIST || v.kind == V_RECORD || v.kind == V_MODULE || v.kind == V_STACK;
@@ -101,7 +137,10 @@ bool val_shape(Elab *e, Val v, DType *d, int *rank, Dim *dims)
 
 /* --- walks ---------------------------------------------------------------------------------------------------------------- */
 
-static bool member_is_tree(MemberKindV k) { return k == MK_PARAM || k == MK_BUFFER || k == MK_SUB; }
+static bool member_is_tree(MemberKindV k)
+{
+	return k == MK_PARAM || k == MK_BUFFER || k == MK_SUB;
+}
 
 static Val map_items(Elab *e, Val v, LeafFn fn, void *ctx, Val (*walk)(Elab *, Val, LeafFn, void *))
 {
@@ -296,14 +335,19 @@ static bool same_module(const ModuleTree *a, const ModuleTree *b)
 static bool same_type(const TypeVal *a, const TypeVal *b)
 {
 	if (a == b) return true;
-	if (a->dtype != b->dtype || a->rank != b->rank || a->ellipsis != b->ellipsis || a->dtype_var != b->dtype_var || a->any_dtype != b->any_dtype) return false;
+	if (a->dtype != b->dtype || a->rank != b->rank || a->ellipsis != b->ellipsis || a->dtype_var != b->dtype_var ||
+	    a->any_dtype != b->any_dtype)
+		return false;
 	for (int i = 0; i < a->rank; i++) {
 		if (!dim_equal(a->dims[i], b->dims[i])) return false;
 	}
 	return !a->dtype_var || !strcmp(a->dtype_name, b->dtype_name);
 }
 
-static bool same_part(const Val *a, const Val *b) { return a == b || (a && b && val_same(*a, *b)); }
+static bool same_part(const Val *a, const Val *b)
+{
+	return a == b || (a && b && val_same(*a, *b));
+}
 
 bool val_same(Val a, Val b)
 {
@@ -323,7 +367,8 @@ bool val_same(Val a, Val b)
 	case V_LIST:
 	case V_RECORD: return same_items(a.u.items, b.u.items);
 	case V_RANGE:
-	case V_SLICE: return same_part(a.u.range.lo, b.u.range.lo) && same_part(a.u.range.hi, b.u.range.hi) && same_part(a.u.range.step, b.u.range.step);
+	case V_SLICE:
+		return same_part(a.u.range.lo, b.u.range.lo) && same_part(a.u.range.hi, b.u.range.hi) && same_part(a.u.range.step, b.u.range.step);
 	case V_FN: return a.u.fn == b.u.fn || (a.u.fn->fn && a.u.fn->fn == b.u.fn->fn && !a.u.fn->self && !b.u.fn->self);
 	case V_BUILTIN: return a.u.builtin == b.u.builtin;
 	case V_WRAPPED: return a.u.wrapped == b.u.wrapped;
@@ -421,7 +466,8 @@ const char *val_describe(Elab *e, Val v)
 	case V_INT: return arena_printf(a, "the integer %lld", (long long)v.u.i);
 	case V_FLOAT: return arena_printf(a, "the number %g", v.u.f);
 	case V_COMPLEX: return arena_printf(a, "the number %g%+gj", v.u.c.re, v.u.c.im);
-	case V_STR: return arena_printf(a, "the string \"%.*s%s\"", v.u.str.n > 40 ? 40 : (int)v.u.str.n, v.u.str.at, v.u.str.n > 40 ? "…" : "");
+	case V_STR:
+		return arena_printf(a, "the string \"%.*s%s\"", v.u.str.n > 40 ? 40 : (int)v.u.str.n, v.u.str.at, v.u.str.n > 40 ? "…" : "");
 	case V_DIM: return arena_printf(a, "the dimension %s", dim_str(a, v.u.dim));
 	case V_TENSOR: return type_str(a, v.u.tensor->type);
 	case V_TUPLE: return arena_printf(a, "a tuple of %d", v.u.items->n);
@@ -432,7 +478,8 @@ const char *val_describe(Elab *e, Val v)
 	case V_BUILTIN: return arena_printf(a, "the function `%s`", v.u.builtin->name);
 	case V_WRAPPED: return arena_printf(a, "a function made by `%s`", v.u.wrapped->name);
 	case V_MODULE_DECL: return arena_printf(a, "the module `%s` without its arguments", v.u.decl->decl->name.text);
-	case V_MODULE: return arena_printf(a, "%s `%s`", val_module_is_description(v) ? "the module" : "a value of the module", v.u.module->name);
+	case V_MODULE:
+		return arena_printf(a, "%s `%s`", val_module_is_description(v) ? "the module" : "a value of the module", v.u.module->name);
 	case V_STACK: return arena_printf(a, "an array of %s", dim_str(a, v.u.stack->n));
 	case V_DTYPE: return arena_printf(a, "the type `%s`", dtype_name(v.u.dtype));
 	case V_TYPE: return arena_printf(a, "the type `%s`", type_text_val(e, v));

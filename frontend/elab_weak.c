@@ -1,7 +1,7 @@
 /* Weak numbers, promotion and broadcasting: where numbers, dimensions and lists become tensors.
  *
- * A number takes the dtype of the tensor that it meets, as in MLX: an int any numeric dtype, a float makes integers f32, a complex number gives
- * c64. Promotion between tensors is dtype_promote. Only a literal 1 stretches.
+ * A number takes the dtype of the tensor that it meets, as in MLX: an int any numeric dtype, a float makes integers f32, a complex number
+ * gives c64. Promotion between tensors is dtype_promote. Only a literal 1 stretches.
  */
 #include "elab_core.h"
 #include "builtins.h"
@@ -10,11 +10,18 @@
 /* bool < int < float < complex */
 static int category(Val v)
 {
-	if (v.kind == V_TENSOR) return dtype_kind(v.u.tensor->type->dtype) == DK_BOOL ? 0 : dtype_is_int(v.u.tensor->type->dtype) ? 1 : dtype_is_float(v.u.tensor->type->dtype) ? 2 : 3;
+	if (v.kind == V_TENSOR)
+		return dtype_kind(v.u.tensor->type->dtype) == DK_BOOL ? 0
+		       : dtype_is_int(v.u.tensor->type->dtype)        ? 1
+		       : dtype_is_float(v.u.tensor->type->dtype)      ? 2
+		                                                      : 3;
 	return v.kind == V_BOOL ? 0 : v.kind == V_FLOAT ? 2 : v.kind == V_COMPLEX ? 3 : 1;
 }
 
-static int dtype_category(DType d) { return d == DT_bool ? 0 : dtype_is_int(d) ? 1 : dtype_is_float(d) ? 2 : 3; }
+static int dtype_category(DType d)
+{
+	return d == DT_bool ? 0 : dtype_is_int(d) ? 1 : dtype_is_float(d) ? 2 : 3;
+}
 
 static DType weak_join(DType d, Val v)
 {
@@ -35,7 +42,10 @@ DType weak_default(Val v)
 	}
 }
 
-bool weak_fits(Val v, DType d) { return category(v) <= dtype_category(d); }
+bool weak_fits(Val v, DType d)
+{
+	return category(v) <= dtype_category(d);
+}
 
 /* An integer that no wrapping explains is a mistake: 300 for u8 (but -1 for u32 is all ones, and 0xffffffff is an i32 pattern). */
 static void check_range(Elab *e, Val v, DType d, Loc loc)
@@ -69,7 +79,8 @@ Value *elab_tensor(Elab *e, Val v, const DType *like, Loc loc, const char *what)
 		return ir_convert(&e->b, n, like ? weak_join(*like, v) : DT_i32);
 	}
 	case V_LIST: return elab_array(e, v, loc);
-	case V_TUPLE: elab_fail_help(e, loc, "tensor.tuple", "write a list, or `stack(...)`", "%s must be a tensor; a tuple never becomes one", what);
+	case V_TUPLE:
+		elab_fail_help(e, loc, "tensor.tuple", "write a list, or `stack(...)`", "%s must be a tensor; a tuple never becomes one", what);
 	case V_NONE: elab_fail(e, loc, "tensor.none", "%s must be a tensor, not `none`", what);
 	default: elab_fail(e, loc, "tensor.kind", "%s must be a tensor, not %s", what, val_describe(e, v));
 	}
@@ -101,7 +112,8 @@ Value *elab_broadcast_to(Elab *e, Value *x, int rank, const Dim *dims, Loc loc)
 	Dim kept[MAX_RANK];
 	int n = 0, shift = rank - t->rank;
 	bool dropped = false, same = shift == 0;
-	if (shift < 0) elab_fail(e, loc, "broadcast.rank", "%s has more axes than the shape %s", type_str(e->arena, t), shape_str(e, rank, dims));
+	if (shift < 0)
+		elab_fail(e, loc, "broadcast.rank", "%s has more axes than the shape %s", type_str(e->arena, t), shape_str(e, rank, dims));
 	for (int i = 0; i < t->rank; i++) {
 		Dim want = dims[i + shift];
 		int64_t one;
@@ -112,8 +124,8 @@ Value *elab_broadcast_to(Elab *e, Value *x, int rank, const Dim *dims, Loc loc)
 		} else if (dim_provable_equal(e->facts, t->dim[i], want)) {
 			kept[n] = want, map[n++] = i + shift, dropped = true;
 		} else {
-			elab_fail(e, loc, "broadcast.shape", "%s does not broadcast to the shape %s: %s and %s differ", type_str(e->arena, t), shape_str(e, rank, dims),
-					  dim_str(e->arena, t->dim[i]), dim_str(e->arena, want));
+			elab_fail(e, loc, "broadcast.shape", "%s does not broadcast to the shape %s: %s and %s differ", type_str(e->arena, t),
+			          shape_str(e, rank, dims), dim_str(e->arena, t->dim[i]), dim_str(e->arena, want));
 		}
 	}
 	if (loc.file) e->b.loc = loc;
@@ -125,11 +137,14 @@ Value *elab_broadcast_to(Elab *e, Value *x, int rank, const Dim *dims, Loc loc)
 void elab_broadcast_n(Elab *e, const Val *v, int n, Loc loc, const char *opname, Value **out)
 {
 	Val *x = NEW_ARRAY(e->arena, Val, n);
-	for (int i = 0; i < n; i++) x[i] = v[i].kind == V_LIST ? val_tensor(elab_tensor(e, v[i], NULL, loc, arena_printf(e->arena, "an operand of `%s`", opname))) : v[i];
+	for (int i = 0; i < n; i++)
+		x[i] =
+		    v[i].kind == V_LIST ? val_tensor(elab_tensor(e, v[i], NULL, loc, arena_printf(e->arena, "an operand of `%s`", opname))) : v[i];
 	DType d = elab_result_dtype(e, x, n, loc);
 	Dim dims[MAX_RANK];
 	int rank;
-	for (int i = 0; i < n; i++) out[i] = ir_convert(&e->b, elab_tensor(e, x[i], &d, loc, arena_printf(e->arena, "an operand of `%s`", opname)), d);
+	for (int i = 0; i < n; i++)
+		out[i] = ir_convert(&e->b, elab_tensor(e, x[i], &d, loc, arena_printf(e->arena, "an operand of `%s`", opname)), d);
 	elab_broadcast_shape(e, out, n, loc, opname, &rank, dims);
 	for (int i = 0; i < n; i++) out[i] = elab_broadcast_to(e, out[i], rank, dims, loc);
 }
@@ -144,10 +159,25 @@ void elab_broadcast2(Elab *e, Val a, Val b, Loc loc, const char *opname, Value *
 
 /* --- operators ------------------------------------------------------------------------------------------------------------ */
 
-static const struct { const char *text; OpCode op; } binary_ops[] = {
-	[B_ADD] = {"+", OP_add},	   [B_SUB] = {"-", OP_sub},		 [B_MUL] = {"*", OP_mul},	[B_DIV] = {"/", OP_div},	[B_FLOORDIV] = {"//", OP_floordiv},
-	[B_MOD] = {"%", OP_rem},	   [B_POW] = {"**", OP_pow},	 [B_BITAND] = {"&", OP_and}, [B_BITOR] = {"|", OP_or}, [B_BITXOR] = {"^", OP_xor},
-	[B_SHL] = {"<<", OP_shl},	   [B_SHR] = {">>", OP_shr},	 [B_AND] = {"and", OP_and},	[B_OR] = {"or", OP_or},		[B_MATMUL] = {"@", OP_dot},
+static const struct {
+	const char *text;
+	OpCode op;
+} binary_ops[] = {
+    [B_ADD] = {"+", OP_add},
+    [B_SUB] = {"-", OP_sub},
+    [B_MUL] = {"*", OP_mul},
+    [B_DIV] = {"/", OP_div},
+    [B_FLOORDIV] = {"//", OP_floordiv},
+    [B_MOD] = {"%", OP_rem},
+    [B_POW] = {"**", OP_pow},
+    [B_BITAND] = {"&", OP_and},
+    [B_BITOR] = {"|", OP_or},
+    [B_BITXOR] = {"^", OP_xor},
+    [B_SHL] = {"<<", OP_shl},
+    [B_SHR] = {">>", OP_shr},
+    [B_AND] = {"and", OP_and},
+    [B_OR] = {"or", OP_or},
+    [B_MATMUL] = {"@", OP_dot},
 };
 
 static void check_operand(Elab *e, Val v, const char *op, Loc loc)
@@ -155,7 +185,8 @@ static void check_operand(Elab *e, Val v, const char *op, Loc loc)
 	if (v.kind == V_TENSOR || v.kind == V_LIST || val_is_weak(v)) return;
 	if (v.kind == V_NONE) elab_fail(e, loc, "operator.none", "an operand of `%s` is `none`", op);
 	if (v.kind == V_TUPLE)
-		elab_fail_help(e, loc, "operator.tuple", "write a list, `[a, b]`, or `stack(...)`", "an operand of `%s` is a tuple; a tuple never becomes a tensor", op);
+		elab_fail_help(e, loc, "operator.tuple", "write a list, `[a, b]`, or `stack(...)`",
+		               "an operand of `%s` is a tuple; a tuple never becomes a tensor", op);
 	elab_fail(e, loc, "operator.kind", "`%s` does not take %s", op, val_describe(e, v));
 }
 
@@ -186,7 +217,8 @@ Val elab_binary(Elab *e, BinOp op, Val a, Val b, Loc loc)
 	/* arithmetic on bools counts: MLX's table has no difference, remainder or shift of bools, integers do */
 	if (d == DT_bool && !op_takes(binary_ops[op].op, d)) d = DT_i32;
 	if (!op_takes(binary_ops[op].op, d))
-		elab_fail(e, loc, "operator.dtype", "`%s` does not take %s (operands %s and %s)", text, dtype_name(d), val_describe(e, a), val_describe(e, b));
+		elab_fail(e, loc, "operator.dtype", "`%s` does not take %s (operands %s and %s)", text, dtype_name(d), val_describe(e, a),
+		          val_describe(e, b));
 	for (int i = 0; i < 2; i++) {
 		if (v[i].kind != V_TENSOR || v[i].weak) v[i] = val_tensor(elab_tensor(e, v[i], &d, loc, text));
 		v[i] = val_tensor(ir_convert(&e->b, elab_here(e, v[i]).u.tensor, d));
@@ -214,7 +246,8 @@ Val elab_unary(Elab *e, UnOp op, Val a, Loc loc)
 	if (op == U_INVERT && a.kind == V_INT) return val_int(~a.u.i);
 	if (op == U_INVERT && a.kind == V_BOOL) return val_bool(!a.u.b);
 	check_operand(e, a, text[op], loc);
-	Value *x = op == U_NOT ? to_bool(e, a, loc, "not") : elab_tensor(e, a, NULL, loc, arena_printf(e->arena, "the operand of `%s`", text[op]));
+	Value *x =
+	    op == U_NOT ? to_bool(e, a, loc, "not") : elab_tensor(e, a, NULL, loc, arena_printf(e->arena, "the operand of `%s`", text[op]));
 	OpCode c = op == U_NEG ? OP_neg : OP_not;
 	if (op == U_NEG && x->type->dtype == DT_bool) x = ir_convert(&e->b, x, DT_i32);
 	if (!op_takes(c, x->type->dtype)) elab_fail(e, loc, "operator.dtype", "`%s` does not take %s", text[op], dtype_name(x->type->dtype));
@@ -223,8 +256,12 @@ Val elab_unary(Elab *e, UnOp op, Val a, Loc loc)
 	return r;
 }
 
-static const struct { const char *text; OpCode op; } compare_ops[] = {
-	[C_LT] = {"<", OP_lt}, [C_GT] = {">", OP_gt}, [C_LE] = {"<=", OP_le}, [C_GE] = {">=", OP_ge}, [C_EQ] = {"==", OP_eq}, [C_NE] = {"!=", OP_ne},
+static const struct {
+	const char *text;
+	OpCode op;
+} compare_ops[] = {
+    [C_LT] = {"<", OP_lt},  [C_GT] = {">", OP_gt},  [C_LE] = {"<=", OP_le},
+    [C_GE] = {">=", OP_ge}, [C_EQ] = {"==", OP_eq}, [C_NE] = {"!=", OP_ne},
 };
 
 Val elab_compare(Elab *e, CmpOp op, Val a, Val b, Loc loc)
@@ -245,7 +282,8 @@ Val elab_compare(Elab *e, CmpOp op, Val a, Val b, Loc loc)
 int elab_axis(Elab *e, Val v, int rank, Loc loc)
 {
 	int64_t a = elab_int(e, v, loc, "an axis");
-	if (a < -rank || a >= rank) elab_fail(e, loc, "axis.range", "axis %lld is out of range for %d ax%s", (long long)a, rank, rank == 1 ? "is" : "es");
+	if (a < -rank || a >= rank)
+		elab_fail(e, loc, "axis.range", "axis %lld is out of range for %d ax%s", (long long)a, rank, rank == 1 ? "is" : "es");
 	return (int)(a < 0 ? a + rank : a);
 }
 
@@ -296,7 +334,7 @@ int elab_shape(Elab *e, Val v, Dim *dims, Dim total, Loc loc)
 	dims[hole] = empty ? NULL : dim_div_exact(e->m->dims, e->facts, total, product);
 	if (!dims[hole])
 		elab_fail(e, loc, "shape.divide", "%s elements do not divide exactly by %s for the entry -1", dim_str(e->arena, total),
-				  product ? dim_str(e->arena, product) : "the other entries");
+		          product ? dim_str(e->arena, product) : "the other entries");
 	return n;
 }
 
@@ -306,6 +344,8 @@ Dim elab_require_equal(Elab *e, Dim a, Dim b, Loc loc, const char *label, const 
 	int64_t x, y;
 	const char *as = dim_str(e->arena, a), *bs = dim_str(e->arena, b);
 	if (dim_is_const(a, &x) && dim_is_const(b, &y)) elab_fail(e, loc, label, "%s: %s and %s", what, as, bs);
-	elab_fail_help(e, loc, label, arena_printf(e->arena, "if they are always equal, say so at the head of the exported function: `assert %s == %s;`", as, bs),
-				   "%s: cannot show that %s equals %s", what, as, bs);
+	elab_fail_help(
+	    e, loc, label,
+	    arena_printf(e->arena, "if they are always equal, say so at the head of the exported function: `assert %s == %s;`", as, bs),
+	    "%s: cannot show that %s equals %s", what, as, bs);
 }
