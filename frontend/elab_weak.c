@@ -145,7 +145,7 @@ void elab_broadcast_n(Elab *e, const Val *v, int n, Loc loc, const char *opname,
 	int rank;
 	for (int i = 0; i < n; i++)
 		out[i] = ir_convert(&e->b, elab_tensor(e, x[i], &d, loc, arena_printf(e->arena, "an operand of `%s`", opname)), d);
-	elab_broadcast_shape(e, out, n, loc, opname, &rank, dims);
+	elab_broadcast_shape(e, out, n, loc, "broadcast.size", arena_printf(e->arena, "operands of `%s`", opname), &rank, dims);
 	for (int i = 0; i < n; i++) out[i] = elab_broadcast_to(e, out[i], rank, dims, loc);
 }
 
