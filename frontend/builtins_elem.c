@@ -245,6 +245,7 @@ Val builtin_stop_gradient(Elab *e, const CallSite *at, Val *argv)
 Val builtin_astype(Elab *e, const CallSite *at, Val *argv)
 {
 	DType d = elab_dtype(e, argv[1], arg_at(at, 1), "the dtype of `astype`");
+	if (val_is_number(argv[0])) return builtin_array(e, at, argv);
 	return val_tensor(ir_convert(elab_builder(e), arg_tensor(e, at, argv, 0), d));
 }
 

@@ -2,13 +2,23 @@
 #include "dim_internal.h"
 #include <string.h>
 
-typedef struct Range { const char *sym; int64_t lo, hi, step; } Range;
-typedef struct Fact { Dim p; bool equality; } Fact;
-typedef struct Subst { const char *sym; Dim by; } Subst;
+typedef struct Range {
+	const char *sym;
+	int64_t lo, hi, step;
+} Range;
+typedef struct Fact {
+	Dim p;
+	bool equality;
+} Fact;
+typedef struct Subst {
+	const char *sym;
+	Dim by;
+} Subst;
 struct DimFacts {
 	DimCtx *ctx;
 	VEC(Range) ranges;
 	VEC(Fact) facts;
+	VEC(Fact) implied; /* what the ranges of substituted symbols say of what replaced them */
 	VEC(Subst) substs;
 };
 
@@ -24,6 +34,7 @@ DimFacts *dim_facts_copy(const DimFacts *f)
 	DimFacts *g = dim_facts_new(f->ctx);
 	for (int i = 0; i < f->ranges.n; i++) VEC_PUSH(f->ctx->arena, g->ranges, f->ranges.at[i]);
 	for (int i = 0; i < f->facts.n; i++) VEC_PUSH(f->ctx->arena, g->facts, f->facts.at[i]);
+	for (int i = 0; i < f->implied.n; i++) VEC_PUSH(f->ctx->arena, g->implied, f->implied.at[i]);
 	for (int i = 0; i < f->substs.n; i++) VEC_PUSH(f->ctx->arena, g->substs, f->substs.at[i]);
 	return g;
 }
@@ -35,16 +46,46 @@ static Range *find_range(const DimFacts *f, const char *sym)
 	return NULL;
 }
 
-void dim_fact_range(DimFacts *f, const char *sym, int64_t lo, int64_t hi, int64_t step)
+static void set_range(DimFacts *f, Range r)
 {
-	Range r = {intern_str(&f->ctx->names, sym, strlen(sym)), lo < 0 ? 0 : lo, hi, step < 1 ? 1 : step};
 	if (r.step > 1) {
 		if (r.lo <= INT64_MAX - r.step) r.lo = (r.lo + r.step - 1) / r.step * r.step;
 		if (r.hi != INT64_MAX) r.hi = r.hi / r.step * r.step;
 	}
-	Range *old = find_range(f, sym);
+	Range *old = find_range(f, r.sym);
 	if (old) *old = r;
 	else VEC_PUSH(f->ctx->arena, f->ranges, r);
+}
+
+static void imply_nonneg(DimFacts *f, Dim p)
+{
+	Fact x = {p, false};
+	if (p && !dim_is_const(p, NULL)) VEC_PUSH(f->ctx->arena, f->implied, x);
+}
+
+/* sym is replaced by `by`: what is known of the one holds of the other. */
+static void move_range(DimFacts *f, Range r, Dim by)
+{
+	DimCtx *c = f->ctx;
+	const char *other;
+	if (!dim_is_sym(by, &other)) {
+		imply_nonneg(f, dim_sub(c, by, dim_int(c, r.lo)));
+		if (r.hi != INT64_MAX) imply_nonneg(f, dim_sub(c, dim_int(c, r.hi), by));
+		return;
+	}
+	Range *q = find_range(f, other), both = q ? *q : (Range){other, 0, INT64_MAX, 1};
+	if (r.lo > both.lo) both.lo = r.lo;
+	if (r.hi < both.hi) both.hi = r.hi;
+	if (r.step > both.step && r.step % both.step == 0) both.step = r.step;
+	set_range(f, both);
+}
+
+void dim_fact_range(DimFacts *f, const char *sym, int64_t lo, int64_t hi, int64_t step)
+{
+	Range r = {intern_str(&f->ctx->names, sym, strlen(sym)), lo < 0 ? 0 : lo, hi, step < 1 ? 1 : step};
+	set_range(f, r);
+	Dim by = dim_norm(f, dim_sym(f->ctx, sym));
+	if (by != dim_sym(f->ctx, sym)) move_range(f, r, by);
 }
 
 void dim_fact_nonneg(DimFacts *f, Dim p)
@@ -54,12 +95,17 @@ void dim_fact_nonneg(DimFacts *f, Dim p)
 	VEC_PUSH(f->ctx->arena, f->facts, x);
 }
 
-typedef struct FindSym { const DimFacts *f; Dim d; const char *best; Dim solution; } FindSym;
+typedef struct FindSym {
+	const DimFacts *f;
+	Dim d;
+	const char *best;
+	Dim solution;
+} FindSym;
 static void try_symbol(void *p, const char *sym)
 {
 	FindSym *s = p;
 	Dim sol = dim_solve_for(s->f->ctx, s->f, s->d, dim_int(s->f->ctx, 0), sym);
-	if (sol && !dim_mentions(sol, sym)) s->best = sym, s->solution = sol;   /* the last one in order: later names give way to earlier */
+	if (sol && !dim_mentions(sol, sym)) s->best = sym, s->solution = sol; /* the last one in order: later names give way to earlier */
 }
 
 void dim_fact_equal(DimFacts *f, Dim a, Dim b)
@@ -72,14 +118,7 @@ void dim_fact_equal(DimFacts *f, Dim a, Dim b)
 	dim_symbols(d, try_symbol, &s);
 	if (!s.best) return;
 	Range *r = find_range(f, s.best);
-	const char *other;
-	if (r && dim_is_sym(s.solution, &other)) {   /* N == M: what is known of M holds of N */
-		Range *q = find_range(f, other), both = q ? *q : (Range){other, 0, INT64_MAX, 1};
-		if (r->lo > both.lo) both.lo = r->lo;
-		if (r->hi < both.hi) both.hi = r->hi;
-		if (r->step > both.step && r->step % both.step == 0) both.step = r->step;
-		dim_fact_range(f, other, both.lo, both.hi, both.step);
-	}
+	move_range(f, r ? *r : (Range){s.best, 0, INT64_MAX, 1}, s.solution);
 	Subst u = {s.best, s.solution};
 	VEC_PUSH(f->ctx->arena, f->substs, u);
 }
@@ -100,7 +139,10 @@ bool dim_range_of(const DimFacts *f, const char *sym, int64_t *lo, int64_t *hi, 
 	return r != NULL;
 }
 
-int dim_fact_count(const DimFacts *f) { return f->facts.n; }
+int dim_fact_count(const DimFacts *f)
+{
+	return f->facts.n;
+}
 Dim dim_fact_at(const DimFacts *f, int i, bool *is_equality)
 {
 	*is_equality = f->facts.at[i].equality;
@@ -173,7 +215,10 @@ Dim dim_floordiv(DimCtx *c, const DimFacts *f, Dim a, Dim b)
 	return exact ? exact : dim_floor_atom(c, a, b);
 }
 
-Dim dim_mod(DimCtx *c, const DimFacts *f, Dim a, Dim b) { return dim_sub(c, a, dim_mul(c, b, dim_floordiv(c, f, a, b))); }
+Dim dim_mod(DimCtx *c, const DimFacts *f, Dim a, Dim b)
+{
+	return dim_sub(c, a, dim_mul(c, b, dim_floordiv(c, f, a, b)));
+}
 
 /* Long division by the leading term; the quotient's terms must be integers for sure. */
 Dim dim_div_exact(DimCtx *c, const DimFacts *f, Dim a, Dim b)
@@ -201,7 +246,9 @@ Dim dim_div_exact(DimCtx *c, const DimFacts *f, Dim a, Dim b)
 
 /* --- bounds ----------------------------------------------------------------------------------------------------------------------- */
 /* Closed intervals; INT64_MIN and INT64_MAX stand for unbounded. */
-typedef struct Interval { int64_t lo, hi; } Interval;
+typedef struct Interval {
+	int64_t lo, hi;
+} Interval;
 #define UNBOUNDED ((Interval){INT64_MIN, INT64_MAX})
 
 static int64_t sat_add(int64_t a, int64_t b)
@@ -218,7 +265,8 @@ static int64_t sat_mul(int64_t a, int64_t b)
 	int64_t r;
 	if (!a || !b) return 0;
 	bool neg = (a < 0) != (b < 0);
-	if (a == INT64_MIN || a == INT64_MAX || b == INT64_MIN || b == INT64_MAX || __builtin_mul_overflow(a, b, &r)) return neg ? INT64_MIN : INT64_MAX;
+	if (a == INT64_MIN || a == INT64_MAX || b == INT64_MIN || b == INT64_MAX || __builtin_mul_overflow(a, b, &r))
+		return neg ? INT64_MIN : INT64_MAX;
 	return r;
 }
 
@@ -233,7 +281,10 @@ static Interval mul(Interval a, Interval b)
 	return r;
 }
 
-static int64_t floor_div(int64_t a, int64_t b) { return a == INT64_MIN || a == INT64_MAX ? a : a / b - (a % b < 0); }
+static int64_t floor_div(int64_t a, int64_t b)
+{
+	return a == INT64_MIN || a == INT64_MAX ? a : a / b - (a % b < 0);
+}
 
 static Interval bounds(const DimFacts *f, Dim d, int depth);
 
@@ -327,25 +378,30 @@ static bool nonneg_plain(const DimFacts *f, Dim d)
 	return r && r != d && nonneg_by_bounds(f, r);
 }
 
-/* d - k * (fact) for the k that cancels a term of d; then the rest must be >= 0. */
+static bool nonneg_with_facts(const DimFacts *f, Dim d, int depth);
+
+/* d - k * (fact) for the k that cancel a term of d; then the rest must be >= 0. */
+static bool nonneg_by_fact(const DimFacts *f, Dim d, const Fact *fact, int depth)
+{
+	Dim p = dim_norm(f, fact->p);
+	if (!p || !p->n || !p->term[0].n) return false;
+	for (int k = 0; k < d->n; k++) {
+		Dim q = dim_term_div(f->ctx, &d->term[k], &p->term[0]);
+		if (!q || q->term[0].n || (q->term[0].num < 0 && !fact->equality)) continue; /* a number times the fact's leading term */
+		Dim rest = dim_sub(f->ctx, d, dim_scale(f->ctx, p, q->term[0].num, q->term[0].den));
+		if (rest && nonneg_with_facts(f, rest, depth - 1)) return true;
+	}
+	return false;
+}
+
 static bool nonneg_with_facts(const DimFacts *f, Dim d, int depth)
 {
 	if (nonneg_plain(f, d)) return true;
-	if (depth == 0 || !d) return false;
-	for (int i = 0; i < f->facts.n; i++) {
-		Dim p = dim_norm(f, f->facts.at[i].p);
-		if (!p || !p->n) continue;
-		for (int sign = 1; sign >= (f->facts.at[i].equality ? -1 : 1); sign -= 2) {
-			for (int k = 0; k < d->n; k++) {
-				Dim q = p->term[0].n ? dim_term_div(f->ctx, &d->term[k], &p->term[0]) : NULL;
-				if (!q || !q->n || q->term[0].n) continue;       /* a number times the fact's leading term */
-				int64_t num = sign * q->term[0].num;
-				if (num <= 0 && !f->facts.at[i].equality) continue;
-				Dim rest = dim_sub(f->ctx, d, dim_scale(f->ctx, p, q->term[0].num, q->term[0].den));
-				if (rest && nonneg_with_facts(f, rest, depth - 1)) return true;
-			}
-		}
-	}
+	if (depth == 0) return false;
+	for (int i = 0; i < f->facts.n; i++)
+		if (nonneg_by_fact(f, d, &f->facts.at[i], depth)) return true;
+	for (int i = 0; i < f->implied.n; i++)
+		if (nonneg_by_fact(f, d, &f->implied.at[i], depth)) return true;
 	return false;
 }
 
