@@ -223,9 +223,17 @@ static bool block_effects(const Block *b)
 		if (op_effects(op)) return true;
 	return false;
 }
-bool func_effects(const Func *f)
+/* Remembered: a function's effects don't change, and calls of calls would be walked as often as they are reached. */
+bool func_effects(Func *f)
 {
-	return block_effects(f->body);
+	const char *key = module_str(f->module, "effects");
+	Derived *d = derived_find(f, key, NULL);
+	if (!d) {
+		d = derived_add(f, key, NULL);
+		d->mask = NEW_ARRAY(f->module->arena, bool, 1);
+		d->mask[0] = block_effects(f->body);
+	}
+	return d->mask[0];
 }
 bool op_effects(const Op *op)
 {

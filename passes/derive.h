@@ -26,7 +26,7 @@ Op *clone_raw(Builder *b, Op *op, Map *env);
 /* Parameters of to for each of from's, entered into env. */
 void clone_params(Builder *b, Block *from, Block *to, Map *env);
 bool op_effects(const Op *op); /* deep, through calls */
-bool func_effects(const Func *f);
+bool func_effects(Func *f); 
 OpView op_view(Builder *b, Op *op, Value **in, Value **out);
 const Type *type_row(Module *m, const Type *t);                       /* without the first axis */
 Attr *attrs_with_int(Builder *b, const Op *op, AttrKey k, int64_t x); /* a copy with one integer changed */

@@ -17,14 +17,29 @@ Derived *derived_add(Func *f, const char *key, Dim n)
 	return d;
 }
 
+/* 0110; long ones as runs, 1x40.0x2, which no short one looks like. */
+static void put_mask(StrBuf *s, const bool *m, int n)
+{
+	if (n <= 16) {
+		for (int i = 0; i < n; i++) sb_putc(s, m[i] ? '1' : '0');
+		return;
+	}
+	for (int i = 0, k; i < n; i = k) {
+		for (k = i; k < n && m[k] == m[i]; k++) {}
+		sb_printf(s, "%s%dx%d", i ? "." : "", m[i], k - i);
+	}
+}
+
 const char *derived_key(Module *m, const char *kind, const bool *p, int np, const bool *r, int nr)
 {
 	StrBuf s;
 	sb_init(&s, m->arena);
 	sb_printf(&s, "%s[", kind);
-	for (int i = 0; i < np; i++) sb_putc(&s, p[i] ? '1' : '0');
-	if (r) sb_putc(&s, '/');
-	for (int i = 0; r && i < nr; i++) sb_putc(&s, r[i] ? '1' : '0');
+	put_mask(&s, p, np);
+	if (r) {
+		sb_putc(&s, '/');
+		put_mask(&s, r, nr);
+	}
 	sb_putc(&s, ']');
 	return module_str(m, sb_text(&s));
 }
