@@ -1,0 +1,278 @@
+"""The command line: exit codes, what is written and what is not, help, the man page, the pass switches."""
+import os
+import pathlib
+import re
+import subprocess
+
+import numpy as np
+import pytest
+from safetensors.numpy import load_file, save_file
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+COMMANDS = ["", "run", "test", "verify", "check"]
+PROGRAM = """
+dim B in 1..8;
+module Scale(n) { param w: f32[n] = 2; fn (x) { return x * w; } }
+const Net = Scale(3);
+## Scales the rows.
+export fn apply(net: Net, x: f32[B, 3], lr: f32) -> f32[B, 3] { return net(x) + lr; }
+export fn both(x: f32[B, 3]) -> (total: f32, rows: f32[B]) { return (total=sum(x), rows=sum(x, axis=1)); }
+export fn pair(x: f32[B, 3]) -> (f32, i32[B]) { return sum(x), argmax(x, axis=1).astype(i32); }
+export fn step(inout net: Net, x: f32[B, 3]) -> f32 { net.w = net.w + sum(x, axis=0); return sum(net.w); }
+export fn init(seed: u32) -> Net { return Net.init(random.key(seed)); }
+test "it scales" { assert_close(apply(Net.init(random.key(0)), ones(2, 3), 1.0), 3 * ones(2, 3)); }
+"""
+
+
+@pytest.fixture
+def cli(mlxcc, tmp_path):
+    (tmp_path / "model.mx").write_text(PROGRAM)
+    env = {**os.environ, "XDG_CACHE_HOME": str(tmp_path / "cache")}
+
+    def call(*args, code=0, **kw):
+        r = subprocess.run([mlxcc, *map(str, args)], cwd=tmp_path, capture_output=True, text=True, timeout=120, env={**env, **kw.pop("env", {})}, **kw)
+        assert r.returncode == code, (r.returncode, r.stdout, r.stderr)
+        return r
+
+    call.path = tmp_path
+    return call
+
+
+def fails(cli, message, *args, code=1):
+    r = cli(*args, code=code)
+    assert r.stdout == "" and message in r.stderr, r.stderr
+    assert len(re.findall(r"^(?:\S+:\d+:\d+|mlxcc): (?:error|limitation)", r.stderr, re.M)) == 1, r.stderr
+    return r.stderr
+
+
+# --- help ----------------------------------------------------------------------------------------------------------------
+@pytest.mark.parametrize("command", COMMANDS)
+def test_help(cli, command):
+    args = [command] if command else []
+    text = cli(*args, "--help").stdout
+    assert "usage:" in text and "exit status:" in text and f"mlxcc {command}".strip() in text
+    assert cli(*args, "-h").stdout == text
+    assert all(len(line) <= 160 for line in text.splitlines())
+
+
+def test_version(cli):
+    assert re.fullmatch(r"mlxcc \d+\.\d+\.\d+\n", cli("--version").stdout)
+
+
+def test_man_page_has_every_option(cli):
+    page = (ROOT / "docs/mlxcc.1").read_text().replace("\\-", "-")
+    options = set()
+    for command in COMMANDS:
+        options |= set(re.findall(r"^  (--?[a-z][a-z-]*)", cli(*([command] if command else []), "--help").stdout, re.M))
+    assert len(options) > 15
+    assert not {o for o in options if o not in page}
+    in_page = set(re.findall(r"^\.BI? (--?[a-z][a-z-]*)", page, re.M))
+    assert in_page <= options | {"-h"}
+
+
+# --- mistakes on the command line ----------------------------------------------------------------------------------------
+@pytest.mark.parametrize("args, message", [
+    (["--emti=ir", "model.mx"], "did you mean `--emit`?"),
+    (["model.mx"], "help: -o model.c"),
+    (["model.mx", "--emit=x"], "it is one of ir, loops, dot, c, h, report"),
+    (["model.mx", "other.mx", "-o", "x.c"], "one file at a time"),
+    (["model.mx", "-o"], "`-o` needs a value"),
+    (["model.mx", "-o", "model.h"], "-o names the C file"),
+    (["model.txt", "-o", "x.c"], "must end with .mx or .ir"),
+    (["missing.mx", "-o", "x.c"], "No such file or directory"),
+    (["missing.ir", "-o", "x.c"], "No such file or directory"),
+    (["model.mx", "-o", "x.c", "--max-memory=lots"], "--max-memory takes a size"),
+    (["model.mx", "-o", "x.c", "--bisect=-1"], "--bisect takes a number"),
+    (["model.mx", "-o", "x.c", "--prefix=7up"], "cannot begin a C name"),
+    (["model.mx", "-o", "x.c", "--skip=nonsense"], "there is no pass `nonsense`"),
+    (["model.mx", "-o", "x.c", "--weights", "net"], "--weights takes NAME=FILE"),
+    (["model.mx", "-o", "nowhere/x.c"], "cannot write: No such file or directory"),
+    (["check"], "no input file"),
+    (["check", "model.mx", "--interp"], "has no option `--interp`"),
+    (["run", "model.mx:apply", "7"], "arguments are given as NAME=VALUE"),
+    (["run", "model.mx:aply"], "aply"),
+    (["run", "model.mx"], "exports 5 functions"),
+])
+def test_mistakes(cli, args, message):
+    fails(cli, message, *args)
+    assert sorted(p.name for p in cli.path.iterdir()) == ["model.mx"]
+
+
+@pytest.mark.parametrize("text, code", [
+    ("export fn f(x: f32[3]) -> f32[3] { return x + y; }", 1),
+    ("export fn f(x: f32[3]) -> f32[3] { return x +; }", 1),
+    ("export fn f(x: f32[3]) -> f32[4] { return x; }", 1),
+    ("kernel k(x: f32[N]) -> (y: f32[N]) { c \"\"\" \"\"\" }\nexport fn f(x: f32[N]) -> f32[N] { return k(x); }", 2),
+])
+def test_no_output_after_an_error(cli, text, code):
+    (cli.path / "bad.mx").write_text(text)
+    for args in (["-o", "bad.c"], ["--emit=c", "-o", "bad.txt"], ["--emit=ir", "-o", "bad.ir"]):
+        r = cli("bad.mx", *args, code=code)
+        assert r.stdout == "" and "bad.mx:" in r.stderr
+    assert sorted(p.name for p in cli.path.iterdir()) == ["bad.mx", "model.mx"]
+
+
+def test_an_older_output_survives_an_error(cli):
+    (cli.path / "bad.mx").write_text("export fn f(x: f32[3]) { return x +; }")
+    (cli.path / "bad.c").write_text("older")
+    cli("bad.mx", "-o", "bad.c", code=1)
+    assert (cli.path / "bad.c").read_text() == "older" and not (cli.path / "bad.h").exists()
+
+
+def test_memory_limit(cli):
+    (cli.path / "big.mx").write_text("const t = " + "[" + "1.5, " * 200000 + "0];\nexport fn f() -> f32[200001] { return array(t); }")
+    r = cli("check", "big.mx", "--max-memory=4M", code=2)
+    assert "limitation[memory]" in r.stderr and "4 MiB" in r.stderr
+
+
+# --- output --------------------------------------------------------------------------------------------------------------
+def test_compile(cli):
+    assert cli("model.mx", "-o", "out.c").stdout == ""
+    c, h = (cli.path / "out.c").read_text(), (cli.path / "out.h").read_text()
+    assert '#include "out.h"' in c and "model_apply" in h and "Scales the rows" in h
+    assert str(cli.path) not in c + h
+    subprocess.run(["gcc", "-std=c99", "-Wall", "-Wextra", "-Wconversion", "-pedantic", "-Werror", "-c", "out.c", "-o", "out.o"], cwd=cli.path, check=True)
+    cli("model.mx", "-o", "again.c")
+    assert (cli.path / "again.c").read_text().replace("again.h", "out.h") == c
+    assert cli("model.mx", "--emit=c", "-o", "third.c") and (cli.path / "third.c").read_text().replace("third.h", "out.h") == c
+
+
+def test_output_to_a_device_writes_no_header(cli):
+    cli("model.mx", "-o", "/dev/null")
+    assert not pathlib.Path("/dev/null.h").exists()
+
+
+def test_prefix_and_entry(cli):
+    cli("model.mx", "-o", "m.c", "--prefix", "kws", "--entry", "apply")
+    h = (cli.path / "m.h").read_text()
+    assert "kws_apply" in h and "model_" not in h and "kws_both" not in h
+
+
+def test_emit_ir_is_read_again(cli):
+    text = cli("model.mx", "--emit=ir").stdout
+    assert text.startswith('module "model"') and "func @apply" in text
+    (cli.path / "model.ir").write_text(text)
+    assert cli("model.ir", "--emit=ir").stdout == text
+    assert cli("model.ir", "--emit=c").stdout == cli("model.mx", "--emit=c").stdout.replace("mlxcc model.mx", "mlxcc model.ir")
+
+
+@pytest.mark.parametrize("kind", ["loops", "dot", "h", "report"])
+def test_other_texts(cli, kind):
+    assert "apply" in cli("model.mx", f"--emit={kind}").stdout
+
+
+def test_passes(cli):
+    lines = cli("--list-passes").stdout.splitlines()
+    names = [line.split()[0] for line in lines if line.strip()]
+    assert len(names) > 5
+    assert "cse" in names
+    shown = cli("model.mx", "--emit=c", "--print-after=cse").stderr
+    assert "func @apply" in shown
+    text = cli("model.mx", "--emit=ir", "--stop-after=cse").stdout
+    (cli.path / "cse.ir").write_text(text)
+    after = names[names.index("cse") + 1]
+    assert cli("cse.ir", f"--start-at={after}", "--emit=c").stdout == cli("model.mx", "--emit=c").stdout.replace("mlxcc model.mx", "mlxcc cse.ir")
+    assert "cse" in cli("model.mx", "--emit=h", "--time-passes").stderr
+    fails(cli, "add --emit=ir", "model.mx", "-o", "x.c", "--stop-after=cse")
+    cli("model.mx", "--emit=c", "--skip=cse", "--verify-each")
+    assert cli("model.mx", "--emit=c", "--bisect=0").stdout
+
+
+# --- run -----------------------------------------------------------------------------------------------------------------
+@pytest.fixture(params=["C", "interpreter"])
+def run(cli, request):
+    x = np.arange(6, dtype=np.float32).reshape(2, 3)
+    np.save(cli.path / "x.npy", x)
+    save_file({"w": np.array([1, 2, 3], np.float32)}, cli.path / "net.safetensors")
+    flags = ["--interp"] if request.param == "interpreter" else []
+
+    def call(f, *args, **kw):
+        return cli("run", f"model.mx:{f}", *args, *flags, **kw)
+
+    call.path, call.x = cli.path, x
+    return call
+
+
+def test_run_tree_and_number(run):
+    r = run("apply", "net=net.safetensors", "x=x.npy", "lr=0.5", "--out", "r")
+    assert "out = f32[2,3]" in r.stdout and r.stderr == ""
+    assert np.array_equal(np.load(run.path / "r/out.npy"), run.x * [1, 2, 3] + 0.5)
+
+
+def test_run_leaf_by_leaf(run):
+    run("apply", "net.w=[1,2,3]", "x=x.npy", "lr=0", "--out", "r.npy")
+    assert np.array_equal(np.load(run.path / "r.npy"), run.x * [1, 2, 3])
+
+
+def test_run_record_and_tuple(run):
+    run("both", "x=x.npy", "--out", "r")
+    assert np.load(run.path / "r/total.npy") == 15 and np.array_equal(np.load(run.path / "r/rows.npy"), [3, 12])
+    run("pair", "x=x.npy", "--out", "r")
+    assert np.load(run.path / "r/out0.npy") == 15 and np.array_equal(np.load(run.path / "r/out1.npy"), [2, 2])
+
+
+def test_run_inout_and_init(run):
+    r = run("step", "net=net.safetensors", "x=x.npy", "--out", "r")
+    assert "out = 21" in r.stdout
+    assert np.array_equal(load_file(run.path / "r/net.safetensors")["w"], [4, 7, 10])
+    run("step", "net=net.safetensors", "x=x.npy", "--out", "all.safetensors")
+    assert set(load_file(run.path / "all.safetensors")) == {"out", "net.w"}
+    run("apply", "net=all.safetensors", "x=x.npy", "lr=0", "--out", "r.npy")
+    assert np.array_equal(np.load(run.path / "r.npy"), run.x * [4, 7, 10])
+    run("init", "seed=1", "--out", "fresh.safetensors")
+    assert np.array_equal(load_file(run.path / "fresh.safetensors")["w"], [2, 2, 2])
+    run("apply", "net=fresh.safetensors", "x=x.npy", "lr=0", "--out", "r.npy")
+
+
+def test_run_dimension_out_of_range(run):
+    np.save(run.path / "x9.npy", np.zeros((9, 3), np.float32))
+    r = run("both", "x=x9.npy", code=1)
+    assert "B is 9: `both` needs 1 to 8" in r.stderr
+    r = run("apply", "net=net.safetensors", "x=[[1,2]]", "lr=1", code=1)
+    assert "`x` is" in r.stderr and "`apply` takes f32[B,3]" in r.stderr
+
+
+def test_run_missing_and_unknown_arguments(run):
+    assert "`lr` is missing: f32" in run("apply", "net=net.safetensors", "x=x.npy", code=1).stderr
+    assert "did you mean `net`?" in run("apply", "nett=net.safetensors", code=1).stderr
+    assert "is given twice" in run("apply", "net=net.safetensors", "x=x.npy", "x=x.npy", "lr=1", code=1).stderr
+
+
+def test_run_baked_weights(run):
+    run("apply", "x=x.npy", "lr=0", "--weights", "net=net.safetensors", "--out", "r.npy")
+    assert np.array_equal(np.load(run.path / "r.npy"), run.x * [1, 2, 3])
+
+
+def test_run_uses_its_cache(cli):
+    np.save(cli.path / "x.npy", np.zeros((2, 3), np.float32))
+    cli("run", "model.mx:both", "x=x.npy", "--out", "r")
+    kept = list((cli.path / "cache/mlxcc").iterdir())
+    assert [k.suffix for k in kept] == [".so"]
+    cli("run", "model.mx:both", "x=x.npy", "--out", "r", env={"PATH": "/nowhere"})
+    r = cli("run", "model.mx:pair", "x=x.npy", "--out", "r", env={"CC": "/nowhere/cc"}, code=1)
+    assert "there is no C compiler `/nowhere/cc`" in r.stderr and "--interp" in r.stderr
+
+
+# --- test and verify -----------------------------------------------------------------------------------------------------
+def test_test(cli):
+    assert cli("test", "model.mx").stdout == "ok   it scales\n1 passed, 0 failed\n"
+    (cli.path / "bad.mx").write_text(PROGRAM + 'test "wrong" {\n  let x = ones(2);\n  assert sum(x) == 3, "two is not three";\n}\n')
+    r = cli("test", "bad.mx", code=1)
+    assert r.stdout == "ok   it scales\nFAIL wrong\n1 passed, 1 failed\n"
+    assert "two is not three" in r.stderr and "bad.mx:15:" in r.stderr
+
+
+def test_test_without_tests(cli):
+    (cli.path / "none.mx").write_text("export fn f(x: f32) -> f32 { return x; }")
+    assert cli("test", "none.mx").stdout == "0 passed, 0 failed\n"
+
+
+def test_verify(cli):
+    r = cli("verify", "model.mx")
+    assert r.stdout.count("ok   ") == 5 and r.stdout.endswith("5 verified, 0 failed\n")
+    assert "1 verified" in cli("verify", "model.mx:apply", "--trials=5", "--seed=7").stdout
+
+
+def test_check_writes_nothing(cli):
+    r = cli("check", "model.mx")
+    assert r.stdout == r.stderr == "" and [p.name for p in cli.path.iterdir()] == ["model.mx"]
