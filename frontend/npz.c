@@ -84,7 +84,7 @@ static bool read_member(Arena *a, Zip z, uint64_t *at, ZipMember *m)
 	if (z.n - *at < 46 || memcmp(z.data + *at, "PK\1\2", 4)) return false;
 	const unsigned char *p = z.data + *at;
 	size_t name = le(p + 28, 2), extra = le(p + 30, 2), comment = le(p + 32, 2);
-	if (z.n - *at - 46 < name + extra + comment) return false;
+	if (z.n - *at - 46 < name + extra + comment || !name || memchr(p + 46, 0, name)) return false;
 	m->flags = (unsigned)le(p + 8, 2), m->method = (unsigned)le(p + 10, 2), m->crc = (uint32_t)le(p + 16, 4);
 	m->packed = le(p + 20, 4), m->size = le(p + 24, 4), m->at = le(p + 42, 4);
 	m->name = arena_strndup(a, (const char *)p + 46, name);

@@ -16,7 +16,6 @@ DEEP = {
     "lambdas": "const a = " + "|x| " * N + "x;",
     "blocks": "fn f(x) { " + "if x { " * N + "}" * N + " }",
     "else if": "fn f(x) { if x { }" + " else if x { }" * N + " }",
-    "open braces": "fn f() " + "{" * N,
     "powers": "const a = " + "2 ** " * N + "1;",
     "choices": "const a = " + "1 if x else " * N + "2;",
     "lambda blocks": "const a = " + "|x| { return " * N,
