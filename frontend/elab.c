@@ -391,16 +391,6 @@ Val elab_constant(Elab *e, Val (*fn)(Elab *e, void *ctx), void *ctx, Loc loc, co
 
 /* --- the entry ------------------------------------------------------------------------------------------------------------ */
 
-static void check_language(Elab *e, Scope *s)
-{
-	for (int i = 0; i < s->file->ndecls; i++) {
-		const Decl *d = s->file->decls[i];
-		if (d->kind == DECL_LANGUAGE && d->u.language != 1)
-			diag(e->diag, DIAG_ERROR, d->loc, "language.version",
-			     "this file is written for version %lld of the language; this compiler knows version 1", (long long)d->u.language);
-	}
-}
-
 static bool wanted_entry(Elab *e, const char *name)
 {
 	for (int i = 0; i < e->o.nentry; i++) {
@@ -525,7 +515,6 @@ Module *frontend_compile(Arena *a, Diag *d, const char *path, FrontendOptions o)
 	e->prelude = elab_scope_std(e, "prelude");
 	Scope *s = elab_scope_file(e, path, path, NO_LOC);
 	if (!s) return NULL;
-	check_language(e, s);
 	check_entries(e, s);
 	if (!s->file->had_errors && diag_exit_code(d) == 0) elaborate_file(e, s);
 	if (diag_exit_code(d) != 0) return NULL;

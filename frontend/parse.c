@@ -75,7 +75,7 @@ void parse_language(ParseState *ps, const Expr *version, Loc loc)
 	d->u.language = version->u.integer.value > INT_MAX ? INT_MAX : (int64_t)version->u.integer.value;
 	if (!first) parse_error(ps, loc, "language.first", "`language` stands before every other declaration");
 	if (d->u.language == 1 || ps->quiet) return;
-	parse_error(ps, version->loc, "language.version", "this file is written in version %lld of the language; this compiler knows version 1",
+	parse_error(ps, version->loc, "language.version", "this file is written for version %lld of the language; this compiler knows version 1",
 	            (long long)d->u.language);
 	ps->quiet = true;
 }
