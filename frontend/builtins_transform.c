@@ -59,7 +59,7 @@ static Val grad_call(Elab *e, const Wrapped *w, CallArgs *a)
 	const GradData *d = w->data;
 	int chosen[TRANSFORM_MAX_ARGS], n = choice_resolve(e, &d->choice, w->fn, a, w->name, chosen);
 	bool *on = arg_flags(e, a, chosen, n);
-	Traced t = elab_trace(e, w->fn, a, on, w->name, a->loc);
+	Traced t = trace_for(e, w->fn, a, on, w->name);
 	bool *active = new_mask(e, t.nargs);
 	require_scalar(e, &t, a->loc, w->name);
 	if (traced_active(e, &t, on, active) == 0) fail_nothing(e, &t, chosen, n, a->loc, w->name);
@@ -97,13 +97,6 @@ Val builtin_value_and_grad(Elab *e, const CallSite *at, Val *argv)
 }
 
 /* --- vjp and jvp -------------------------------------------------------------------------------------------------------- */
-static bool *all_on(Elab *e, int n)
-{
-	bool *on = new_mask(e, n);
-	for (int i = 0; i < n; i++) on[i] = true;
-	return on;
-}
-
 static Val by_primal(Elab *e, const Traced *t, const bool *active, Value *const *v, bool bare)
 {
 	Val *out = NEW_ARRAY(elab_arena(e), Val, t->narg);
@@ -116,7 +109,7 @@ Val builtin_vjp(Elab *e, const CallSite *at, Val *argv)
 	require_function(e, at, argv[0], 0);
 	bool bare;
 	CallArgs a = spread_primals(e, argv[1], at->loc, &bare);
-	Traced t = elab_trace(e, argv[0], &a, all_on(e, a.n), at->name, at->loc);
+	Traced t = trace_for(e, argv[0], &a, NULL, at->name);
 	int np = t.nargs, nr = t.func->body->nresult;
 	bool *active = new_mask(e, np), *seeded = new_mask(e, nr);
 	traced_active(e, &t, NULL, active);
@@ -159,7 +152,7 @@ Val builtin_jvp(Elab *e, const CallSite *at, Val *argv)
 	require_function(e, at, argv[0], 0);
 	bool bare;
 	CallArgs a = spread_primals(e, argv[1], at->loc, &bare);
-	Traced t = elab_trace(e, argv[0], &a, all_on(e, a.n), at->name, at->loc);
+	Traced t = trace_for(e, argv[0], &a, NULL, at->name);
 	int np = t.nargs, nr = t.func->body->nresult;
 	bool *active = new_mask(e, np), *have = new_mask(e, nr);
 	traced_active(e, &t, NULL, active);
@@ -219,7 +212,7 @@ static Val push_call(Elab *e, const Wrapped *w, CallArgs *a)
 
 static Val linearize(Elab *e, Val fn, CallArgs *a, bool bare)
 {
-	Traced t = elab_trace(e, fn, a, all_on(e, a->n + a->nnamed), "linearize", a->loc);
+	Traced t = trace_for(e, fn, a, NULL, "linearize");
 	bool *active = new_mask(e, t.nargs);
 	traced_active(e, &t, NULL, active);
 	Func *fwd, *lin;

@@ -354,7 +354,7 @@ static Val jacobian_call(Elab *e, const Wrapped *w, CallArgs *a)
 	bool *on = NEW_ARRAY(ar, bool, a->n + a->nnamed + 1);
 	for (int i = 0; i < n; i++) on[chosen[i]] = true;
 	Jacobian j = {.e = e, .loc = a->loc};
-	j.t = elab_trace(e, w->fn, a, on, d->name, a->loc);
+	j.t = trace_for(e, w->fn, a, on, d->name);
 	int nr = j.t.func->body->nresult;
 	j.active = NEW_ARRAY(ar, bool, j.t.nargs + 1);
 	j.diff = NEW_ARRAY(ar, bool, nr + 1);

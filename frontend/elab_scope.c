@@ -322,6 +322,8 @@ Val scope_member(Elab *e, Scope *s, Name name, bool from_outside)
 	Val v;
 	if (from_outside && name.text[0] == '_') elab_fail(e, name.loc, "member.private", "`%s` is private to `%s`", name.text, s->name);
 	if (scope_global(e, s, name.text, &v)) return v;
+	const Builtin *b = s->standard ? builtin_find(arena_printf(e->arena, "%s.%s", s->name, name.text)) : NULL;
+	if (b) return (Val){.kind = V_BUILTIN, .u.builtin = b}; /* nn.freeze: a row of builtins.def */
 	Candidates c = {0};
 	add_globals(e, &c, s);
 	const char *near = diag_suggest(name.text, c.at, c.n);

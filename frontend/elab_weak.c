@@ -214,8 +214,8 @@ Val elab_binary(Elab *e, BinOp op, Val a, Val b, Loc loc)
 	}
 	DType d = elab_result_dtype(e, v, 2, loc);
 	if (op == B_DIV) d = dtype_to_inexact(d);
-	/* arithmetic on bools counts: MLX's table has no difference, remainder or shift of bools, integers do */
-	if (d == DT_bool && !op_takes(binary_ops[op].op, d)) d = DT_i32;
+	/* arithmetic on bools counts: MLX has no difference or remainder of bools, integers do; its shifts of bools are u8 */
+	if (d == DT_bool && !op_takes(binary_ops[op].op, d)) d = op == B_SHL || op == B_SHR ? DT_u8 : DT_i32;
 	if (!op_takes(binary_ops[op].op, d))
 		elab_fail(e, loc, "operator.dtype", "`%s` does not take %s (operands %s and %s)", text, dtype_name(d), val_describe(e, a),
 		          val_describe(e, b));

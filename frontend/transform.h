@@ -20,6 +20,8 @@ int choice_resolve(Elab *e, const Choice *c, Val fn, const CallArgs *a, const ch
 /* The derivatives by the chosen arguments as the user asked for them: bare, tuple, record. */
 Val choice_result(Elab *e, const Choice *c, const Val *v);
 
+/* Traces a call of fn that is differentiated by the arguments with on[i] (NULL: all). */
+Traced trace_for(Elab *e, Val fn, CallArgs *a, const bool *on, const char *name);
 /* Parameter i of t.func is differentiable and its argument has on[argument] (NULL: all). Fills active[nparam]; their number. */
 int traced_active(Elab *e, const Traced *t, const bool *on, bool *active);
 /* t.arg[arg] with its leaf for each active parameter replaced by *next++, none elsewhere. */

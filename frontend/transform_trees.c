@@ -78,6 +78,33 @@ Val choice_result(Elab *e, const Choice *c, const Val *v)
 	return c->nnum == 0 ? named : val_tuple(e, both, 2);
 }
 
+/* A number that is itself an argument is differentiated, so it becomes f32; inside a tree floats do, while integers and booleans there are
+ * configuration and stay compile-time values. */
+static Val with_tensors(Elab *e, Val v, Loc loc)
+{
+	DType d = DT_f32;
+	if (v.kind == V_BOOL || v.kind == V_INT || v.kind == V_FLOAT)
+		return val_tensor(ir_convert(elab_builder(e), elab_tensor(e, v, &d, loc, "an argument"), d));
+	if (!val_is_tree(v)) return v;
+	Leaves l = tree_leaves(e, v);
+	for (int i = 0; i < l.n; i++)
+		if (l.at[i].kind == V_FLOAT && l.diff[i]) l.at[i] = with_tensors(e, l.at[i], loc);
+	return tree_rebuild(e, v, l.at);
+}
+
+Traced trace_for(Elab *e, Val fn, CallArgs *a, const bool *on, const char *name)
+{
+	CallArgs c = *a;
+	Val *v = NEW_ARRAY(elab_arena(e), Val, a->n + a->nnamed + 1);
+	for (int i = 0; i < a->n + a->nnamed; i++) {
+		v[i] = i < a->n ? a->at[i] : a->named[i - a->n];
+		if (!on || on[i]) v[i] = with_tensors(e, v[i], a->loc);
+	}
+	c.at = v;
+	c.named = v + a->n;
+	return elab_trace(e, fn, &c, NULL, name, a->loc);
+}
+
 /* --- traced functions --------------------------------------------------------------------------------------------------- */
 int traced_active(Elab *e, const Traced *t, const bool *on, bool *active)
 {
