@@ -164,8 +164,8 @@ static const char *signature(Elab *e, const Frame *f, const ParamList *p)
 	return sb_text(&b);
 }
 
-/* A shape is a tuple or its integers spelled out, `random.normal(50, 2, key=k)`: where a standard function's parameter `shape` is given an integer, the
- * positional arguments from there on are the shape. */
+/* A shape is a tuple or its integers spelled out, `random.normal(50, 2, key=k)`: where a standard function's parameter `shape` is given an
+ * integer, the positional arguments from there on are the shape. */
 static bool spelled_shape(const Frame *f, const ParamList *p, const CallArgs *a, int i)
 {
 	if (!f->file || !f->file->standard || i >= p->n || !p->at[i]->name.text || strcmp(p->at[i]->name.text, "shape")) return false;
@@ -185,8 +185,8 @@ static void bind_positional(Elab *e, const Frame *f, const ParamList *p, const C
 		return;
 	}
 	if (rest < 0 && a->n > p->n)
-		elab_fail_note(e, arg_loc(a, p->n), "call.too_many", signature(e, f, p), "`%s` takes %d argument%s, this call gives %d", f->name, p->n, p->n == 1 ? "" : "s",
-					   a->n);
+		elab_fail_note(e, arg_loc(a, p->n), "call.too_many", signature(e, f, p), "`%s` takes %d argument%s, this call gives %d", f->name,
+		               p->n, p->n == 1 ? "" : "s", a->n);
 	if (rest < 0) return;
 	int extra = a->n > rest ? a->n - rest : 0;
 	bound[rest] = (Bound){val_tuple(e, a->at + (a->n - extra), extra), a->loc, true, false, -1};
