@@ -534,11 +534,10 @@ static bool at_update(Elab *e, const Expr *x, Val *out)
 	if (m->kind != EXPR_MEMBER || m->u.member.base->kind != EXPR_INDEX) return false;
 	const Expr *ix = m->u.member.base, *at = ix->u.index.base;
 	if (at->kind != EXPR_MEMBER || strcmp(at->u.member.name.text, "at")) return false;
-	static const char *const modes[][2] = {{"add", "add"},     {"subtract", "add"}, {"multiply", "mul"}, {"divide", "mul"},
-	                                       {"maximum", "max"}, {"minimum", "min"},  {"set", "set"}};
+	static const char *const modes[] = {"add", "subtract", "multiply", "divide", "maximum", "minimum", "set"};
 	const char *name = m->u.member.name.text, *mode = NULL;
 	for (size_t i = 0; i < sizeof modes / sizeof *modes; i++) {
-		if (!strcmp(modes[i][0], name)) mode = modes[i][1];
+		if (!strcmp(modes[i], name)) mode = modes[i];
 	}
 	Value *base = elab_tensor(e, elab_eval(e, at->u.member.base), NULL, at->loc, "the indexed value");
 	if (!mode)
@@ -548,8 +547,6 @@ static bool at_update(Elab *e, const Expr *x, Val *out)
 	int n = elab_indices(e, &ix->u.index.index, idx);
 	if (x->u.call.args.n != 1) elab_fail(e, x->loc, "call.arguments", "`.at[…].%s` takes one value", name);
 	Val v = elab_eval(e, x->u.call.args.at[0]->value);
-	if (!strcmp(name, "subtract")) v = elab_unary(e, U_NEG, v, x->loc);
-	if (!strcmp(name, "divide")) v = elab_binary(e, B_DIV, val_float(1), v, x->loc);
 	*out = val_tensor(elab_index_update(e, base, idx, n, v, mode, x->loc));
 	return true;
 }
