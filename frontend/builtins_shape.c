@@ -4,19 +4,6 @@
 #include <string.h>
 
 /* --- broadcasting ------------------------------------------------------------------------------------------------------- */
-static _Noreturn void fail_broadcast(Elab *e, const Value *a, const Value *b, Dim m, Dim n, int axis, Loc loc, const char *label,
-                                     const char *what)
-{
-	Arena *ar = elab_arena(e);
-	int64_t k;
-	const char *text = arena_printf(ar, "%s of shapes %s and %s do not broadcast: %s and %s differ on axis %d", what,
-	                                shape_str(e, a->type->rank, a->type->dim), shape_str(e, b->type->rank, b->type->dim), dim_str(ar, m),
-	                                dim_str(ar, n), axis);
-	if (dim_is_const(m, &k) && dim_is_const(n, &k)) elab_fail(e, loc, label, "%s", text);
-	elab_fail_note(e, loc, label, arena_printf(ar, "if they are equal, add `assert %s == %s;`", dim_str(ar, m), dim_str(ar, n)), "%s",
-	               text);
-}
-
 void elab_broadcast_shape(Elab *e, Value *const *x, int n, Loc loc, const char *label, const char *what, int *rank, Dim *dims)
 {
 	*rank = 0;
@@ -31,7 +18,9 @@ void elab_broadcast_shape(Elab *e, Value *const *x, int n, Loc loc, const char *
 			if (own < 0 || (dim_is_const(t->dim[own], &one) && one == 1)) continue;
 			if (dim_is_const(d, &one) && one == 1) d = t->dim[own];
 			else if (!dim_provable_equal(elab_facts(e), d, t->dim[own]))
-				fail_broadcast(e, x[0], x[i], d, t->dim[own], k - *rank, loc, label, what);
+				elab_fail(e, loc, label, "%s of shapes %s and %s do not broadcast: %s and %s differ on axis %d", what,
+				          shape_str(e, x[0]->type->rank, x[0]->type->dim), shape_str(e, t->rank, t->dim), dim_str(elab_arena(e), d),
+				          dim_str(elab_arena(e), t->dim[own]), k - *rank);
 		}
 		dims[k] = d;
 	}

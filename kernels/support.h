@@ -458,6 +458,12 @@ static inline int64_t mx_sign_i64(int64_t a)
 	return (int64_t)((a > 0) - (a < 0));
 }
 
+/* @def mx_clamp */
+static inline ptrdiff_t mx_clamp(ptrdiff_t i, ptrdiff_t lo, ptrdiff_t hi)
+{
+	return i > hi ? (hi > lo ? hi : lo) : i < lo ? lo : i;
+}
+
 /* @def mx_floordiv */
 static inline ptrdiff_t mx_floordiv(ptrdiff_t a, ptrdiff_t b) /* of dimensions; b > 0 */
 {

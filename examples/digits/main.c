@@ -10,7 +10,7 @@
 #include <unistd.h>
 #include "digits.h"
 
-enum { EPOCHS = 40, BATCH = 64, PIXELS = 64, CLASSES = 10 };
+enum { EPOCHS = 60, BATCH = 64, PIXELS = 64, CLASSES = 10 };
 
 static void fail(const char *what, const char *name)
 {

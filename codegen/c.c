@@ -1,0 +1,188 @@
+/* The emitted files: banner, includes, support functions, constants, kernels and functions; and the header. */
+#include <ctype.h>
+#include <string.h>
+#include "emit.h"
+
+void emit_line(Emit *e, const char *fmt, ...)
+{
+	va_list ap;
+	va_start(ap, fmt);
+	if (*fmt != '#')
+		for (int i = 0; i < e->indent; i++) sb_putc(e->out, '\t');
+	sb_vprintf(e->out, fmt, ap);
+	sb_putc(e->out, '\n');
+	va_end(ap);
+}
+
+const char *emit_symbol(Emit *e, const char *hint)
+{
+	StrBuf b;
+	sb_init(&b, e->a);
+	sb_printf(&b, "%s_", e->prefix);
+	for (const char *s = hint; *s; s++) sb_putc(&b, isalnum((unsigned char)*s) ? *s : '_');
+	const char *base = arena_strdup(e->a, sb_text(&b));
+	for (int k = 1;; k++) {
+		const char *name = module_str(e->m, k > 1 ? arena_printf(e->a, "%s_%d", base, k) : base);
+		if (map_get(&e->symbols, name)) continue;
+		map_set(&e->symbols, name, (void *)name);
+		return name;
+	}
+}
+
+const char *emit_place(Emit *e, Loc loc)
+{
+	const char *file = diag_file_name(e->m->diag, loc.file);
+	int line, col;
+	if (!file) return NULL;
+	diag_line_col(e->m->diag, loc.file, loc.begin, &line, &col);
+	const char *slash = strrchr(file, '/');
+	return module_str(e->m, arena_printf(e->a, "%s:%d", slash ? slash + 1 : file, line));
+}
+
+const char *emit_dim(Emit *e, Dim d)
+{
+	StrBuf b;
+	sb_init(&b, e->a);
+	dim_print_c(&b, d, NULL, NULL);
+	return arena_strdup(e->a, sb_text(&b));
+}
+
+static Emit emit_new(Program *p, CodegenOptions o)
+{
+	Emit e = {.a = p->m->arena, .m = p->m, .p = p, .o = o};
+	StrBuf b;
+	sb_init(&b, e.a);
+	const char *name = o.prefix ? o.prefix : p->m->name;
+	if (isdigit((unsigned char)*name)) sb_put(&b, "m");
+	for (const char *s = name; *s; s++) sb_putc(&b, isalnum((unsigned char)*s) ? *s : '_');
+	e.prefix = arena_strdup(e.a, sb_text(&b));
+	char *up = arena_strdup(e.a, e.prefix);
+	for (char *s = up; *s; s++) *s = (char)toupper((unsigned char)*s);
+	e.PREFIX = up;
+	e.constants = NEW(e.a, StrBuf);
+	e.code = NEW(e.a, StrBuf);
+	sb_init(e.constants, e.a), sb_init(e.code, e.a);
+	map_init(&e.text, e.a), map_init(&e.uses, e.a), map_init(&e.refs, e.a), map_init(&e.symbols, e.a);
+	return e;
+}
+
+static bool is_entry(const LoopFunc *f) { return f->func->exported || f->func->is_test; }
+
+static bool uses_complex(const Program *p)
+{
+	for (int i = 0; i < p->funcs.n; i++)
+		for (int k = 0; k < p->funcs.at[i]->bufs.n; k++)
+			if (p->funcs.at[i]->bufs.at[k]->type->dtype == DT_c64) return true;
+	return false;
+}
+
+static void name_functions(Emit *e)
+{
+	for (int i = 0; i < e->p->funcs.n; i++) {
+		LoopFunc *f = e->p->funcs.at[i];
+		if (is_entry(f)) {
+			const char *s = module_str(e->m, arena_printf(e->a, "%s_%s", e->prefix, f->func->name));
+			map_set(&e->symbols, s, (void *)s);
+		}
+	}
+	for (int i = 0; i < e->p->funcs.n; i++)
+		if (!is_entry(e->p->funcs.at[i])) map_set(&e->refs, e->p->funcs.at[i], (void *)emit_symbol(e, e->p->funcs.at[i]->func->name));
+}
+
+void codegen_c(StrBuf *out, Program *p, CodegenOptions o)
+{
+	Emit e = emit_new(p, o);
+	StrBuf structs;
+	sb_init(&structs, e.a);
+	emit_structs(&e, &structs);
+	name_functions(&e);
+	for (int i = 0; i < p->funcs.n; i++) emit_func(&e, p->funcs.at[i]);
+	StrBuf text, support;
+	sb_init(&text, e.a), sb_init(&support, e.a);
+	sb_put(&text, sb_text(e.constants));
+	sb_put(&text, sb_text(e.code));
+	emit_support(&e, &support, sb_text(&text));
+	sb_printf(out, "/* Written by %s. C99; needs nothing but libm. */\n", o.command ? o.command : "mlxcc");
+	sb_put(out, "#include <math.h>\n#include <stdbool.h>\n#include <stddef.h>\n#include <stdint.h>\n#include <string.h>\n");
+	if (o.header_name) sb_printf(out, "#include \"%s\"\n", o.header_name);
+	sb_put(out, "\n#if defined(__clang__)\n#pragma STDC FP_CONTRACT OFF\n#endif\n#ifdef __cplusplus\n#define restrict __restrict\n#endif\n\n");
+	sb_put(out, sb_text(&support));
+	sb_putn(out, text.at, text.n);
+}
+
+/* --- the header ---------------------------------------------------------------------------------------------------------------------- */
+static void put_doc(Emit *e, StrBuf *out, LoopFunc *lf)
+{
+	Func *f = lf->func;
+	CSignature g = c_signature(e, f);
+	sb_put(out, "/** ");
+	const char *doc = f->doc ? f->doc : f->test_title ? f->test_title : f->name;
+	while (*doc == ' ') doc++;
+	for (const char *s = doc; *s; s++) {
+		if (s[0] == '*' && s[1] == '/') sb_put(out, "* ");
+		else if (*s == '\n') sb_put(out, "\n * ");
+		else sb_putc(out, *s);
+	}
+	sb_put(out, "\n");
+	for (int i = 0; i < g.nparam; i++) {
+		const SigArg *a = &g.param[i];
+		const char *shape = f->param_doc && f->param_doc[a->first] ? f->param_doc[a->first] : type_str(e->a, f->body->param[a->first]->type);
+		sb_printf(out, " *  %s: %s%s.\n", a->name, a->tree ? a->type_name : shape, a->inout ? ", read and updated" : "");
+	}
+	for (int i = 0; i < g.nresult; i++) {
+		const SigArg *a = &g.result[i];
+		sb_printf(out, " *  %s: %s, written.\n", a->name, a->tree ? a->type_name : type_str(e->a, f->body->result[a->first]->type));
+	}
+	for (int i = 0; i < f->ndims; i++) {
+		int64_t lo, hi, step;
+		dim_range_of(f->facts, f->dims[i], &lo, &hi, &step);
+		sb_printf(out, " *  %s: %lld..", f->dims[i], (long long)lo);
+		if (hi != INT64_MAX) sb_printf(out, "%lld", (long long)hi);
+		if (step > 1) sb_printf(out, ", a multiple of %lld", (long long)step);
+		sb_put(out, ".\n");
+	}
+	if (f->ndims) sb_printf(out, " *  Returns 0, or %s_EINVAL where a dimension breaks a stated fact. Reentrant: touches only its arguments. */\n", e->PREFIX);
+	else sb_put(out, " *  Returns 0. Reentrant: touches only its arguments. */\n");
+}
+
+static void put_arena(Emit *e, StrBuf *out, LoopFunc *lf)
+{
+	Func *f = lf->func;
+	int64_t bytes;
+	char *up = arena_strdup(e->a, f->name);
+	for (char *s = up; *s; s++) *s = (char)toupper((unsigned char)*s);
+	if (dim_upper(f->facts, lf->arena, &bytes)) sb_printf(out, "#define %s_%s_ARENA_BYTES %lld%s\n", e->PREFIX, up, (long long)bytes, f->ndims ? "   /* for every permitted dimension */" : "");
+	sb_printf(out, "static inline size_t %s_%s_arena_bytes(", e->prefix, f->name);
+	for (int i = 0; i < f->ndims; i++) sb_printf(out, "%sptrdiff_t %s", i ? ", " : "", f->dims[i]);
+	sb_printf(out, "%s)\n{\n", f->ndims ? "" : "void");
+	const char *size = emit_dim(e, lf->arena);
+	for (int i = 0; i < f->ndims; i++) {
+		bool named = false;
+		size_t n = strlen(f->dims[i]);
+		for (const char *s = strstr(size, f->dims[i]); s; s = strstr(s + 1, f->dims[i]))
+			named |= (s == size || !(isalnum((unsigned char)s[-1]) || s[-1] == '_')) && !(isalnum((unsigned char)s[n]) || s[n] == '_');
+		if (!named) sb_printf(out, "\t(void)%s;\n", f->dims[i]);
+	}
+	sb_printf(out, "\treturn (size_t)%s;\n}\n\n", size);
+}
+
+void codegen_header(StrBuf *out, Program *p, CodegenOptions o)
+{
+	Emit e = emit_new(p, o);
+	sb_printf(out, "/* Written by %s. */\n#ifndef %s_H\n#define %s_H\n#include <stdbool.h>\n#include <stddef.h>\n#include <stdint.h>\n\n", o.command ? o.command : "mlxcc", e.PREFIX, e.PREFIX);
+	sb_put(out, "#ifdef __cplusplus\nextern \"C\" {\n#endif\n\n");
+	sb_printf(out, "#define %s_EINVAL 1    /* a dimension breaks a stated fact */\n", e.PREFIX);
+	if (o.check) sb_printf(out, "#define %s_EASSERT 2   /* from here on: an assertion about data does not hold */\n", e.PREFIX);
+	sb_put(out, "\n");
+	if (uses_complex(p)) sb_put(out, "#ifndef MX_C64\n#define MX_C64\ntypedef struct mx_c64 {\n\tfloat re, im;\n} mx_c64;\n#endif\n\n");
+	emit_structs(&e, out);
+	for (int i = 0; i < p->funcs.n; i++) {
+		LoopFunc *f = p->funcs.at[i];
+		if (!is_entry(f)) continue;
+		put_doc(&e, out, f);
+		emit_prototype(&e, out, f->func);
+		sb_put(out, ";\n");
+		put_arena(&e, out, f);
+	}
+	sb_put(out, "#ifdef __cplusplus\n}\n#endif\n#endif\n");
+}

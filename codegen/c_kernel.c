@@ -1,0 +1,188 @@
+/* A kernel as a C function: outer loops once, the stages one after the other inside. Its parameters are the buffers, numbers and dimensions
+ * that its text mentions. A kernel without loops is printed in place. */
+#include <ctype.h>
+#include <string.h>
+#include "emit.h"
+
+typedef struct Used { Arena *a; VEC(Buf *) at; } Used;
+
+static void use_buf(void *p, Nest *s, Buf *b, const Index *index, int nindex, int kind)
+{
+	Used *u = p;
+	(void)s, (void)index, (void)nindex, (void)kind;
+	for (int i = 0; i < u->at.n; i++)
+		if (u->at.at[i] == b) return;
+	VEC_PUSH(u->a, u->at, b);
+}
+
+typedef struct Written { const Buf *b; bool yes; } Written;
+static void note_written(void *p, Nest *s, Buf *b, const Index *index, int nindex, int kind)
+{
+	Written *w = p;
+	(void)s, (void)index, (void)nindex;
+	if (b == w->b && (kind & ACCESS_WRITE)) w->yes = true;
+}
+
+static bool is_written(const Kernel *k, const Buf *b)
+{
+	Written w = {b, false};
+	for (int i = 0; i < k->nstages; i++) stage_accesses(k->stages[i], note_written, &w);
+	return w.yes;
+}
+
+static void mentions_axis(void *p, Node *n)
+{
+	if (n->naxis) *(bool *)p = true;
+}
+
+static bool has_loops(const Kernel *k)
+{
+	bool loops = false;
+	for (int i = 0; i < k->nstages; i++) {
+		loops |= k->stages[i]->naxis > 0;
+		body_walk(k->stages[i]->body, mentions_axis, &loops);
+	}
+	return loops;
+}
+
+static void open_axis(Emit *e, const Axis *x)
+{
+	emit_line(e, "for (ptrdiff_t %s = 0; %s < %s; %s++) {", x->name, x->name, emit_dim(e, x->extent), x->name);
+	e->indent++;
+}
+
+static void close_axis(Emit *e)
+{
+	e->indent--;
+	emit_line(e, "}");
+}
+
+static void emit_nest(Emit *e, const Axis *const *axis, int n, int skip, Body *b)
+{
+	for (int i = skip; i < n; i++) open_axis(e, axis[i]);
+	emit_body(e, b);
+	for (int i = skip; i < n; i++) close_axis(e);
+}
+
+static void declare_rows(Emit *e, Kernel *k, const Used *u)
+{
+	for (int i = 0; i < u->at.n; i++) {
+		const Buf *b = u->at.at[i];
+		if (b->space != BUF_ROW || b->in_arena) continue;
+		if (buf_is_value(b)) emit_line(e, "%s %s;", buf_ctype(b), b->name);
+		else emit_line(e, "%s %s[%s];", buf_ctype(b), b->name, emit_dim(e, buf_elements(e, b)));
+	}
+	(void)k;
+}
+
+static void emit_stages(Emit *e, Kernel *k, const Used *u)
+{
+	int outer = k->nstages > 1 ? k->nouter : 0;
+	for (int i = 0; i < outer; i++) open_axis(e, k->outer[i]);
+	declare_rows(e, k, u);
+	const char *place = NULL;
+	for (int i = 0; i < k->nstages; i++) {
+		Nest *s = k->stages[i];
+		const char *here = emit_place(e, s->loc);
+		if (k->nstages > 1 && here && here != place) emit_line(e, "/* %s  %s */", s->what, here);
+		place = here;
+		bool block = outer > 0 && s->naxis == outer && !s->init;
+		if (s->init) emit_nest(e, s->init_axis, s->ninit, outer, s->init);
+		if (block) emit_line(e, "{"), e->indent++;
+		emit_nest(e, s->axis, s->naxis, outer, s->body);
+		if (block) close_axis(e);
+	}
+	for (int i = 0; i < outer; i++) close_axis(e);
+}
+
+static bool mentions(const char *text, const char *name)
+{
+	size_t n = strlen(name);
+	for (const char *s = strstr(text, name); s; s = strstr(s + 1, name)) {
+		bool left = s == text || !(isalnum((unsigned char)s[-1]) || s[-1] == '_'), right = !(isalnum((unsigned char)s[n]) || s[n] == '_');
+		if (left && right) return true;
+	}
+	return false;
+}
+
+static const char *describe(Emit *e, const Kernel *k)
+{
+	StrBuf b;
+	sb_init(&b, e->a);
+	const char *last = NULL;
+	for (int i = 0; i < k->nstages; i++) {
+		const char *what = k->stages[i]->what;
+		if (last && !strcmp(what, last)) continue;
+		sb_printf(&b, "%s%s", last ? ", " : "", what);
+		last = what;
+	}
+	return sb_text(&b);
+}
+
+static bool same_memory(const Used *u, const Kernel *k)
+{
+	for (int i = 0; i < u->at.n; i++)
+		for (int j = 0; j < i; j++)
+			if (buf_root(u->at.at[i]) == buf_root(u->at.at[j]) && (is_written(k, u->at.at[i]) || is_written(k, u->at.at[j]))) return true;
+	return false;
+}
+
+/* Scalars that the kernel writes are seen through a pointer inside it. */
+void emit_kernel(Emit *e, Kernel *k, int number)
+{
+	Used u = {e->a, {0}};
+	for (int i = 0; i < k->nstages; i++) stage_accesses(k->stages[i], use_buf, &u);
+	if (!has_loops(k)) {
+		emit_line(e, "{");
+		e->indent++;
+		emit_stages(e, k, &u);
+		close_axis(e);
+		return;
+	}
+	StrBuf body, *old = e->out;
+	int indent = e->indent;
+	Map refs = e->refs;
+	sb_init(&body, e->a);
+	map_init(&e->refs, e->a);
+	for (int i = 0; i < u.at.n; i++) {
+		Buf *b = u.at.at[i];
+		if (b->space == BUF_CONST) continue;
+		bool scalar = buf_is_value(b) && b->space != BUF_ROW;
+		map_set(&e->refs, b, (void *)(scalar && is_written(k, b) ? arena_printf(e->a, "*%s", b->name) : b->name));
+	}
+	e->out = &body;
+	e->indent = 1;
+	emit_stages(e, k, &u);
+	e->out = old;
+	e->indent = indent;
+	e->refs = refs;
+	const char *text = sb_text(&body), *name = emit_symbol(e, arena_printf(e->a, "k%d_%s", number, k->stages[k->nstages - 1]->what));
+	const char *restr = same_memory(&u, k) ? "" : " restrict ";
+	StrBuf params, args;
+	sb_init(&params, e->a), sb_init(&args, e->a);
+	int n = 0;
+	for (int i = 0; i < u.at.n; i++) {
+		Buf *b = u.at.at[i];
+		if (b->space == BUF_CONST || (b->space == BUF_ROW && !b->in_arena)) continue;
+		bool written = is_written(k, b), scalar = buf_is_value(b);
+		const char *sep = n++ ? ", " : "";
+		if (scalar && !written) {
+			sb_printf(&params, "%s%s %s", sep, buf_ctype(b), b->name);
+			sb_printf(&args, "%s%s", sep, buf_text(e, b));
+		} else {
+			const char *arg = buf_text(e, b);
+			sb_printf(&params, "%s%s%s *%s%s", sep, written ? "" : "const ", buf_ctype(b), restr, b->name);
+			if (scalar) sb_printf(&args, "%s%s", sep, *arg == '*' ? arg + 1 : arena_printf(e->a, "&%s", arg));
+			else sb_printf(&args, "%s%s", sep, arg);
+		}
+	}
+	for (int i = 0; i < e->f->dims.n; i++) {
+		const char *d = e->f->dims.at[i];
+		if (!mentions(text, d)) continue;
+		sb_printf(&params, "%sptrdiff_t %s", n ? ", " : "", d);
+		sb_printf(&args, "%s%s", n++ ? ", " : "", d);
+	}
+	const char *place = emit_place(e, k->stages[k->nstages - 1]->loc);
+	sb_printf(e->code, "/* %s%s%s */\nstatic void %s(%s)\n{\n%s}\n\n", describe(e, k), place ? "  " : "", place ? place : "", name, n ? sb_text(&params) : "void", text);
+	emit_line(e, "%s(%s);", name, n ? sb_text(&args) : "");
+}

@@ -1,0 +1,40 @@
+/* --emit=report: what became of the program: kernels with their stages and source lines, memory, what each function needs. */
+#include <string.h>
+#include "emit.h"
+
+typedef struct Count { StrBuf *out; Emit *e; int kernels, nests, loops, calls; } Count;
+
+static void count_step(void *p, StepList *list, Step *s)
+{
+	Count *c = p;
+	(void)list;
+	c->loops += s->kind == STEP_LOOP;
+	c->calls += s->kind == STEP_CALL;
+	if (s->kind != STEP_KERNEL) return;
+	sb_printf(c->out, "  kernel %d", c->kernels++);
+	Kernel *k = s->kernel;
+	if (k->nstages > 1) {
+		sb_put(c->out, "  over");
+		for (int i = 0; i < k->nouter; i++) sb_printf(c->out, " %s", emit_dim(c->e, k->outer[i]->extent));
+	}
+	sb_putc(c->out, '\n');
+	for (int i = 0; i < k->nstages; i++) {
+		Nest *n = k->stages[i];
+		const char *place = emit_place(c->e, n->loc);
+		sb_printf(c->out, "    %-14s %-24s %s%s\n", n->what, n->out ? type_str(c->e->a, n->out->type) : "", place ? place : "",
+				  n->out && n->out->space == BUF_ROW ? (n->out->in_arena ? "  row buffer in the arena" : "  row buffer") : "");
+		c->nests++;
+	}
+}
+
+void codegen_report(StrBuf *out, Program *p)
+{
+	Emit e = {.a = p->m->arena, .m = p->m, .p = p};
+	for (int i = 0; i < p->funcs.n; i++) {
+		LoopFunc *f = p->funcs.at[i];
+		Count c = {.out = out, .e = &e};
+		sb_printf(out, "%s\n", f->func->name);
+		steps_walk(&f->steps, count_step, &c);
+		sb_printf(out, "  %d nests in %d kernels, %d run-time loops, %d calls; arena %s bytes\n\n", c.nests, c.kernels, c.loops, c.calls, dim_str(e.a, f->arena));
+	}
+}

@@ -1,0 +1,120 @@
+/* What emitted programs need of kernels/: the definitions that their text reaches, in the order of the file. */
+#include <ctype.h>
+#include <string.h>
+#include "../ir/elem_text.h"
+#include "emit.h"
+
+extern const struct { const char *name, *text; size_t n; } kernel_sources[];
+
+static const char *kernel_source(const char *name)
+{
+	for (int i = 0; kernel_sources[i].name; i++)
+		if (!strcmp(kernel_sources[i].name, name)) return kernel_sources[i].text;
+	return "";
+}
+
+typedef struct Definition { const char *name, *text, *needs; size_t nname, ntext, nneeds; bool used; } Definition;
+typedef struct Definitions { Definition *at; int n, cap; } Definitions;
+
+/* "@def NAME needs A B" opens a definition, which goes up to the comment that opens the next one, or to the end. */
+static Definitions parse_definitions(Arena *a)
+{
+	Definitions d = {0};
+	const char *s = strstr(kernel_source("support"), "#define MX_SUPPORT_H");
+	while (s && (s = strstr(s, "/* @"))) {
+		const char *line = s + 4, *close = strstr(line, "*/"), *next = strstr(line, "/* @");
+		if (strncmp(line, "def ", 4)) break;
+		const char *name = line + 4, *end = name;
+		while (isalnum((unsigned char)*end) || *end == '_') end++;
+		Definition x = {.name = name, .nname = (size_t)(end - name), .text = close + 3, .needs = end, .nneeds = (size_t)(close - end)};
+		x.ntext = next ? (size_t)(next - x.text) : strlen(x.text);
+		const char *section = strstr(x.text, "/* ----");     /* a heading before the next definition is not part of this one */
+		if (section && section < x.text + x.ntext) x.ntext = (size_t)(section - x.text);
+		VEC_PUSH(a, d, x);
+		s = next;
+	}
+	return d;
+}
+
+static Definition *find(Definitions *d, const char *s, size_t n)
+{
+	for (int i = 0; i < d->n; i++)
+		if (d->at[i].nname == n && !memcmp(d->at[i].name, s, n)) return &d->at[i];
+	return NULL;
+}
+
+static void mark(Definitions *d, const char *s, size_t n)
+{
+	for (size_t i = 0; i < n;) {
+		size_t k = 0;
+		while (i + k < n && (isalnum((unsigned char)s[i + k]) || s[i + k] == '_')) k++;
+		if (!k) {
+			i++;
+			continue;
+		}
+		Definition *x = k > 3 && !memcmp(s + i, "mx_", 3) ? find(d, s + i, k) : NULL;
+		if (x && !x->used) {
+			x->used = true;
+			mark(d, x->needs, x->nneeds);
+			mark(d, x->text, x->ntext);
+		}
+		i += k;
+	}
+}
+
+void emit_support(Emit *e, StrBuf *out, const char *text)
+{
+	Definitions d = parse_definitions(e->a);
+	mark(&d, text, strlen(text));
+	for (int i = 0; i < d.n; i++) {
+		if (!d.at[i].used) continue;
+		size_t n = d.at[i].ntext;
+		while (n && isspace((unsigned char)d.at[i].text[n - 1])) n--;
+		const char *t = d.at[i].text;
+		while (n && isspace((unsigned char)*t)) t++, n--;
+		/* the type is in the header, which the user's code includes too */
+		if (d.at[i].nname == 6 && !memcmp(d.at[i].name, "mx_c64", 6)) continue;
+		sb_putn(out, t, n);
+		sb_put(out, "\n\n");
+	}
+}
+
+static void replace(StrBuf *out, const char *s, size_t n, const char *const (*pairs)[2], int npairs)
+{
+	for (size_t i = 0; i < n;) {
+		size_t k = 0;
+		while (i + k < n && (isalnum((unsigned char)s[i + k]) || s[i + k] == '_')) k++;
+		int p = 0;
+		while (k && p < npairs && (strlen(pairs[p][0]) != k || memcmp(pairs[p][0], s + i, k))) p++;
+		if (k && p < npairs) sb_put(out, pairs[p][1]);
+		else sb_putn(out, s + i, k ? k : 1);
+		i += k ? k : 1;
+	}
+}
+
+/* LOAD and BEFORE of d as function-like text: small inline functions beside the template. */
+const char *emit_template(Emit *e, const char *kernel, DType d)
+{
+	const char *name = module_str(e->m, arena_printf(e->a, "%s_%s_%s", e->prefix, kernel, dtype_name(d)));
+	for (int i = 0; i < e->tables.n; i++)
+		if (e->tables.at[i] == name) return name;
+	VEC_PUSH(e->a, e->tables, name);
+	const char *text = strstr(kernel_source("templates"), arena_printf(e->a, "/* @template %s", kernel)), *end;
+	text = strstr(text, "*/") + 3;
+	end = strstr(text, "/* @");
+	DType c = dtype_compute(d);
+	bool half = c != d, order = strcmp(kernel, "random_bits") != 0;
+	const char *before = arena_printf(e->a, "%s_before_%s", e->prefix, dtype_name(c)), *load = half ? arena_printf(e->a, "mx_f32_from_%s", dtype_name(d)) : "";
+	const char *known = module_str(e->m, before);
+	bool have = false;
+	for (int i = 0; i < e->tables.n; i++) have |= e->tables.at[i] == known;
+	if (order && !have) {
+		VEC_PUSH(e->a, e->tables, known);
+		sb_printf(e->constants, "static inline bool %s(%s a, %s b)\n{\n\t", before, elem_ctype(d), elem_ctype(d));
+		if (c == DT_c64) sb_put(e->constants, "if (mx_c64_isnan(a) || mx_c64_isnan(b)) return !mx_c64_isnan(a);\n\treturn mx_c64_lt(a, b);\n}\n\n");
+		else sb_printf(e->constants, "return a < b%s;\n}\n\n", dtype_is_float(c) ? " || (a == a && b != b)" : "");
+	}
+	const char *const pairs[][2] = {{"NAME", name}, {"T", dtype_ctype(d)}, {"V", elem_ctype(d)}, {"BEFORE", before}, {"LOAD", load}};
+	replace(e->constants, text, (size_t)(end - text), pairs, 5);
+	return name;
+}

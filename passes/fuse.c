@@ -1,0 +1,209 @@
+/* fuse: merges neighbouring kernels that share outer axes, so that a softmax, a norm or a layer with its activation becomes one nest.
+ *
+ * Two neighbours merge over their first p axes if these have the same extents and each buffer that one writes and the other touches is
+ * accessed by both at exactly the row of the outer axes: then row by row in order is the same as one after the other. Values that no
+ * other step touches become row buffers (BUF_ROW). Needs lowered loop IR, keeps the order of all sums. */
+#include "loop_walk.h"
+
+enum { MAX_STAGES = 24, ROW_STACK_BYTES = 4096, KERNEL_STACK_BYTES = 16384 };
+
+/* --- may two kernels merge over p axes? --------------------------------------------------------------------------------------------- */
+typedef struct Touch { Buf *buf; const Index *index; int nindex, kind; Nest *stage; } Touch;
+typedef struct Touches { Arena *a; VEC(Touch) at; } Touches;
+
+static void collect(void *p, Nest *s, Buf *b, const Index *index, int nindex, int kind)
+{
+	Touches *t = p;
+	Touch x = {b, index, nindex, kind, s};
+	VEC_PUSH(t->a, t->at, x);
+}
+
+static Touches kernel_touches(Arena *a, Kernel *k)
+{
+	Touches t = {a, {0}};
+	for (int i = 0; i < k->nstages; i++) stage_accesses(k->stages[i], collect, &t);
+	return t;
+}
+
+static bool row_aligned(const Touch *t, int p)
+{
+	return !(t->kind & ACCESS_WHOLE) && index_aligned(t->index, t->nindex, t->stage->axis, p);
+}
+
+static bool may_merge(const Touches *a, const Touches *b, int p, bool *shared)
+{
+	for (int i = 0; i < a->at.n; i++)
+		for (int k = 0; k < b->at.n; k++) {
+			const Touch *x = &a->at.at[i], *y = &b->at.at[k];
+			if (buf_root(x->buf) != buf_root(y->buf)) continue;
+			bool aligned = x->buf == y->buf && row_aligned(x, p) && row_aligned(y, p);
+			if (((x->kind | y->kind) & ACCESS_WRITE) && !aligned) return false;
+			if (aligned) *shared = true;
+		}
+	return true;
+}
+
+static int common_axes(const Kernel *a, const Nest *s)
+{
+	int p = a->nouter < s->nkeep ? a->nouter : s->nkeep;
+	for (int i = 0; i < p; i++)
+		if (a->outer[i]->extent != s->axis[i]->extent) return i;
+	return p;
+}
+
+/* --- merging ------------------------------------------------------------------------------------------------------------------------- */
+typedef struct Rename { const Axis *from, *to; } Rename;
+
+static void rename_index(Index *x, int n, const Rename *r)
+{
+	for (int i = 0; i < n; i++)
+		for (int k = 0; k < x[i].n; k++)
+			if (x[i].term[k].axis == r->from) x[i].term[k].axis = r->to;
+}
+
+static void rename_node(void *p, Node *n)
+{
+	const Rename *r = p;
+	rename_index(n->index, n->nindex, r);
+	for (int i = 0; i < n->naxis; i++)
+		if (n->axis[i] == r->from) n->axis[i] = r->to;
+}
+
+static void share_axes(Nest *s, const Kernel *k, int p)
+{
+	for (int i = 0; i < p; i++) {
+		Rename r = {s->axis[i], k->outer[i]};
+		if (r.from == r.to) continue;
+		body_walk(s->init, rename_node, &r);
+		body_walk(s->body, rename_node, &r);
+		for (int j = 0; j < s->naxis; j++)
+			if (s->axis[j] == r.from) s->axis[j] = r.to;
+		for (int j = 0; j < s->ninit; j++)
+			if (s->init_axis[j] == r.from) s->init_axis[j] = r.to;
+	}
+}
+
+static void merge(Arena *a, Kernel *k, Kernel *m, int p)
+{
+	for (int i = 0; i < m->nstages; i++) share_axes(m->stages[i], k, p);
+	Nest **all = NEW_ARRAY(a, Nest *, k->nstages + m->nstages);
+	int n = 0;
+	for (int i = 0; i < k->nstages; i++) all[n++] = k->stages[i];
+	for (int i = 0; i < m->nstages; i++) all[n++] = m->stages[i];
+	k->stages = all;
+	k->nstages = n;
+	k->nouter = p;
+}
+
+static bool fuse_list(Arena *a, StepList *list)
+{
+	bool changed = false;
+	int n = 0;
+	for (int i = 0; i < list->n; i++) {
+		Step *s = list->at[i];
+		changed |= fuse_list(a, &s->head) | fuse_list(a, &s->body) | fuse_list(a, &s->other);
+		if (s->kind == STEP_KERNEL && !s->kernel->nouter) {
+			Nest *st = s->kernel->stages[0];
+			s->kernel->nouter = st->nkeep;
+			for (int k = 0; k < st->nkeep; k++) s->kernel->outer[k] = st->axis[k];
+		}
+		if (n && s->kind == STEP_KERNEL && list->at[n - 1]->kind == STEP_KERNEL) {
+			Kernel *k = list->at[n - 1]->kernel;
+			Touches x = kernel_touches(a, k), y = kernel_touches(a, s->kernel);
+			int p = common_axes(k, s->kernel->stages[0]);
+			bool shared = false;
+			while (p > 0 && !may_merge(&x, &y, p, &shared)) p--, shared = false;
+			if (p > 0 && shared && k->nstages < MAX_STAGES) {
+				merge(a, k, s->kernel, p);
+				changed = true;
+				continue;
+			}
+		}
+		list->at[n++] = s;
+	}
+	list->n = n;
+	return changed;
+}
+
+/* --- row buffers --------------------------------------------------------------------------------------------------------------------- */
+typedef struct Owner { Kernel *kernel; bool other; } Owner;
+typedef struct Owners { Arena *a; Map of; Kernel *now; } Owners;
+
+static Owner *owner_of(Owners *o, Buf *b)
+{
+	Owner *w = map_get(&o->of, b);
+	if (!w) {
+		w = NEW(o->a, Owner);
+		map_set(&o->of, b, w);
+	}
+	return w;
+}
+
+static void other_use(Owners *o, Buf *b)
+{
+	for (; b; b = b->space == BUF_ALIAS ? b->base : NULL) owner_of(o, b)->other = true;
+}
+
+static void note_access(void *p, Nest *s, Buf *b, const Index *index, int nindex, int kind)
+{
+	Owners *o = p;
+	Owner *w = owner_of(o, b);
+	bool aligned = !(kind & ACCESS_WHOLE) && index_aligned(index, nindex, o->now->outer, o->now->nouter);
+	if (b->space == BUF_ALIAS || (w->kernel && w->kernel != o->now) || !aligned || o->now->nstages < 2) other_use(o, b);
+	w->kernel = o->now;
+	(void)s;
+}
+
+static void note_step(void *p, StepList *list, Step *s)
+{
+	Owners *o = p;
+	(void)list;
+	if (s->kind == STEP_KERNEL) {
+		o->now = s->kernel;
+		for (int i = 0; i < s->kernel->nstages; i++) stage_accesses(s->kernel->stages[i], note_access, o);
+	}
+	other_use(o, s->limit), other_use(o, s->cond), other_use(o, s->dst), other_use(o, s->src), other_use(o, s->scratch), other_use(o, s->counter);
+	for (int i = 0; i < s->nargs; i++) other_use(o, s->args[i]);
+	for (int i = 0; i < s->nresults; i++) other_use(o, s->results[i]);
+	for (int i = 0; i < s->nvalues; i++) other_use(o, s->values[i]);
+}
+
+static int64_t row_bytes(Module *m, const Buf *b, int drop)
+{
+	Dim n = dim_int(m->dims, 1);
+	for (int i = drop; i < b->type->rank; i++) n = dim_mul(m->dims, n, b->type->dim[i]);
+	int64_t c;
+	return dim_is_const(n, &c) ? c * dtype_bytes(b->type->dtype) : INT64_MAX;
+}
+
+static void make_rows(Module *m, LoopFunc *f)
+{
+	Owners o = {m->arena, {0}, NULL};
+	map_init(&o.of, m->arena);
+	steps_walk(&f->steps, note_step, &o);
+	for (int i = 0; i < f->bufs.n; i++)
+		if (f->bufs.at[i]->space == BUF_ALIAS) other_use(&o, f->bufs.at[i]->base);
+	Kernel *last = NULL;
+	int64_t stack = 0;
+	for (int i = 0; i < f->bufs.n; i++) {
+		Buf *b = f->bufs.at[i];
+		Owner *w = map_get(&o.of, b);
+		if (b->space != BUF_ARENA || !w || w->other || !w->kernel || b->type->rank < w->kernel->nouter) continue;
+		b->space = BUF_ROW;
+		b->drop = w->kernel->nouter;
+		int64_t bytes = row_bytes(m, b, b->drop);
+		if (w->kernel != last) stack = 0, last = w->kernel;
+		b->in_arena = bytes > ROW_STACK_BYTES || stack + bytes > KERNEL_STACK_BYTES;
+		if (!b->in_arena) stack += bytes;
+	}
+}
+
+bool fuse_program(Program *p)
+{
+	bool changed = false;
+	for (int i = 0; i < p->funcs.n; i++) {
+		changed |= fuse_list(p->m->arena, &p->funcs.at[i]->steps);
+		make_rows(p->m, p->funcs.at[i]);
+	}
+	return changed;
+}

@@ -1,0 +1,68 @@
+/* Walking loop IR: see loop_walk.h. */
+#include "loop_walk.h"
+
+Buf *buf_root(Buf *b)
+{
+	while (b->space == BUF_ALIAS) b = b->base;
+	return b;
+}
+
+void body_walk(Body *b, NodeFn *fn, void *ctx)
+{
+	for (Node *n = b ? b->first : NULL; n; n = n->next) {
+		fn(ctx, n);
+		body_walk(n->body, fn, ctx);
+		body_walk(n->other, fn, ctx);
+	}
+}
+
+typedef struct Visit { Nest *s; AccessFn *fn; void *ctx; } Visit;
+
+static void visit_node(void *p, Node *n)
+{
+	Visit *v = p;
+	switch (n->kind) {
+	case N_LOAD: v->fn(v->ctx, v->s, n->buf, n->index, n->nindex, ACCESS_READ); break;
+	case N_STORE: v->fn(v->ctx, v->s, n->buf, n->index, n->nindex, n->mode ? ACCESS_READ | ACCESS_WRITE : ACCESS_WRITE); break;
+	case N_SCAN:
+		v->fn(v->ctx, v->s, n->buf, n->index, n->nindex, ACCESS_WRITE);
+		if (n->buf2) v->fn(v->ctx, v->s, n->buf2, n->index, n->nindex, ACCESS_WRITE);
+		break;
+	case N_RAW:
+		if (n->buf) v->fn(v->ctx, v->s, n->buf, NULL, 0, ACCESS_READ | ACCESS_WRITE | ACCESS_WHOLE);
+		if (n->buf2) v->fn(v->ctx, v->s, n->buf2, NULL, 0, ACCESS_WRITE | ACCESS_WHOLE);
+		if (n->src) v->fn(v->ctx, v->s, n->src, NULL, 0, (n->src2 ? ACCESS_WRITE : 0) | ACCESS_READ | ACCESS_WHOLE);
+		if (n->src2) v->fn(v->ctx, v->s, n->src2, NULL, 0, ACCESS_READ | ACCESS_WRITE | ACCESS_WHOLE);
+		break;
+	default: break;
+	}
+}
+
+void stage_accesses(Nest *s, AccessFn *fn, void *ctx)
+{
+	Visit v = {s, fn, ctx};
+	body_walk(s->init, visit_node, &v);
+	body_walk(s->body, visit_node, &v);
+}
+
+void steps_walk(StepList *list, StepFn *fn, void *ctx)
+{
+	for (int i = 0; i < list->n; i++) {
+		Step *s = list->at[i];
+		fn(ctx, list, s);
+		steps_walk(&s->head, fn, ctx);
+		steps_walk(&s->body, fn, ctx);
+		steps_walk(&s->other, fn, ctx);
+	}
+}
+
+bool index_aligned(const Index *index, int nindex, const Axis *const *axis, int p)
+{
+	if (nindex < p) return false;
+	for (int i = 0; i < p; i++) {
+		int64_t coef, add;
+		if (index[i].n != 1 || index[i].term[0].axis != axis[i]) return false;
+		if (!dim_is_const(index[i].term[0].coef, &coef) || coef != 1 || !dim_is_const(index[i].add, &add) || add != 0) return false;
+	}
+	return true;
+}

@@ -1,0 +1,67 @@
+/* The inside of lowering: shared by passes/lower*.c. */
+#ifndef MLXCC_PASSES_LOWER_H
+#define MLXCC_PASSES_LOWER_H
+#include "loop.h"
+
+typedef struct Info {
+	int uses;                      /* operands, region results, captures */
+	bool stored;                   /* has a buffer of its own; otherwise recomputed where it is used */
+	int last;                      /* number of the last op that reads it, through values that are not stored */
+	int order;                     /* number of the defining op */
+	int cost;                      /* operations to recompute one element */
+	Buf *buf;
+	Buf *target;                   /* where it is wanted: a result, a carry, a row */
+	VEC(Op *) users;               /* each op once per use */
+	bool looped;                   /* read inside a run-time loop that it is defined outside of */
+	int yields;                    /* uses as a result of its own block */
+	bool in_place;                 /* dupdate, scatter: may overwrite operand 0 */
+} Info;
+
+typedef struct Lower {
+	Arena *a;
+	Module *m;
+	DimCtx *dims;
+	Program *p;
+	LoopFunc *f;
+	const DimFacts *facts;
+	Map info;                      /* Value -> Info */
+	Map func;                      /* Func -> LoopFunc */
+	int next_node, next_order, next_axis;
+	StepList *steps;               /* where steps go */
+	const Step *home;
+	Loc loc;
+	Map names;                     /* interned C names in use */
+} Lower;
+
+Info *lower_info(Lower *L, const Value *v);
+Buf *lower_buf(Lower *L, BufSpace space, const Type *t, Value *v, const char *hint);
+const char *lower_name(Lower *L, const char *hint);
+Step *lower_step(Lower *L, StepKind k);
+const Axis *lower_axis(Lower *L, Dim extent, int position);
+
+/* lower_pull.c */
+Body *body_new(Lower *L, Body *parent);
+Node *node_add(Lower *L, Body *b, NodeKind k, DType d);
+Index index_axis(Lower *L, const Axis *x);
+Index index_dim(Lower *L, Dim d);
+Index index_node(Lower *L, Node *n);
+Index index_add(Lower *L, Index a, Index b);
+Index index_scale(Lower *L, Index a, Dim k);
+Index index_offset(Lower *L, Index a, Dim d);
+Node *node_index(Lower *L, Body *b, Index i, DType d);
+Node *node_op(Lower *L, Body *b, OpCode op, DType d, Node *const *arg, int n);
+Node *node_const(Lower *L, Body *b, Scalar s);
+Node *node_clamp(Lower *L, Body *b, Node *x, Dim lo, Dim hi);
+Node *node_load(Lower *L, Body *b, Buf *buf, const Index *idx);
+Node *node_store(Lower *L, Body *b, Buf *buf, const Index *idx, Node *x, const char *mode);
+/* The element of v at idx (one index per axis). pull_def: from its definition although it is stored. */
+Node *pull(Lower *L, Body *b, Value *v, const Index *idx);
+Node *pull_def(Lower *L, Body *b, Value *v, const Index *idx);
+/* Loads the whole value through memory: its buffer. */
+Buf *lower_value_buf(Lower *L, Value *v);
+
+/* lower_stage.c: emits the kernels that compute v into buf. */
+void lower_stored(Lower *L, Op *op);
+Nest *stage_new(Lower *L, Value *v, Buf *out, const char *what);
+bool op_is_map(OpCode c);          /* computed element by element where it is used */
+#endif

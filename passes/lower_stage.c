@@ -1,0 +1,476 @@
+/* Stages: the loop nests that compute a stored value, one function per kind of op. Sums keep the order of the reference interpreter
+ * (row-major over the reduced elements), so results have its bits; loops are chosen so that the innermost axis is contiguous. */
+#include <math.h>
+#include <string.h>
+#include "lower.h"
+
+Node *scatter_indices(Lower *L, Body *b, Op *op, const Index *at, Index *in);
+
+bool op_is_map(OpCode c)
+{
+	switch (c) {
+	case OP_broadcast: case OP_transpose: case OP_rev: case OP_slice: case OP_reshape: case OP_pad: case OP_concat: case OP_dslice: case OP_gather:
+	case OP_const: case OP_iota: case OP_dimsize: case OP_barrier: return true;
+	default: return op_is_elementwise(c);
+	}
+}
+
+Nest *stage_new(Lower *L, Value *v, Buf *out, const char *what)
+{
+	Step *s = lower_step(L, STEP_KERNEL);
+	Kernel *k = s->kernel = NEW(L->a, Kernel);
+	Nest *st = NEW(L->a, Nest);
+	st->out = out;
+	st->value = v;
+	st->what = what;
+	st->loc = k->loc = s->loc = L->loc;
+	st->body = body_new(L, NULL);
+	k->stages = NEW_ARRAY(L->a, Nest *, 1);
+	k->stages[k->nstages++] = st;
+	k->cap = 1;
+	return st;
+}
+
+/* A stage with one axis per axis of t; idx[] are their indices. */
+static Nest *stage_over(Lower *L, Value *v, Buf *out, const Type *t, Index *idx, const char *what)
+{
+	Nest *s = stage_new(L, v, out, what);
+	for (int i = 0; i < t->rank; i++) {
+		s->axis[s->naxis++] = lower_axis(L, t->dim[i], i);
+		idx[i] = index_axis(L, s->axis[i]);
+	}
+	s->nkeep = t->rank;
+	return s;
+}
+
+static void lower_map(Lower *L, Value *v, Buf *out)
+{
+	Index idx[MAX_RANK + 1];
+	Nest *s = stage_over(L, v, out, v->type, idx, op_row(v->def->code)->name);
+	node_store(L, s->body, out, idx, pull_def(L, s->body, v, idx), NULL);
+}
+
+/* One nest per operand. */
+static void lower_concat(Lower *L, Value *v, Buf *out)
+{
+	int64_t axis = op_int(v->def, AT_axis, 0);
+	Dim at = dim_int(L->dims, 0);
+	for (int k = 0; k < v->def->nin; k++) {
+		Index idx[MAX_RANK + 1];
+		Value *x = v->def->in[k];
+		Nest *s = stage_over(L, v, out, x->type, idx, "concat");
+		Node *n = pull(L, s->body, x, idx);
+		idx[axis] = index_offset(L, idx[axis], at);
+		if (k) s->nkeep = 0;
+		node_store(L, s->body, out, idx, n, NULL);
+		at = dim_add(L->dims, at, x->type->dim[axis]);
+	}
+}
+
+/* --- reductions ------------------------------------------------------------------------------------------------------------------- */
+static OpCode combine_op(OpCode c)
+{
+	switch (c) {
+	case OP_reduce_sum: case OP_cumsum: return OP_add;
+	case OP_reduce_prod: case OP_cumprod: return OP_mul;
+	case OP_reduce_max: case OP_cummax: return OP_maximum;
+	case OP_reduce_min: case OP_cummin: return OP_minimum;
+	case OP_reduce_and: return OP_and;
+	case OP_reduce_or: return OP_or;
+	case OP_cumlogsumexp: return OP_logaddexp;
+	default: return OP_linrec;
+	}
+}
+
+/* The value that op leaves unchanged. */
+Scalar reduce_identity(OpCode op, DType d)
+{
+	Scalar s = scalar_from_int(0, d);
+	bool max = op == OP_maximum;
+	if (op == OP_mul || op == OP_and) return scalar_from_int(1, d);
+	if (op == OP_logaddexp) return scalar_from_double(-INFINITY, d);
+	if (op != OP_maximum && op != OP_minimum) return s;
+	switch (dtype_kind(d)) {
+	case DK_FLOAT: return scalar_from_double(max ? -INFINITY : INFINITY, d);
+	case DK_COMPLEX: s.v.c[0] = s.v.c[1] = max ? -INFINITY : INFINITY; return s;
+	case DK_INT: {
+		int bits = 8 * dtype_bytes(d);
+		s.v.i = max ? (int64_t)(~(uint64_t)0 << (bits - 1)) : (int64_t)(~(uint64_t)0 >> (65 - bits));
+		return s;
+	}
+	default: s.v.u = max ? 0 : d == DT_bool ? 1 : ~(uint64_t)0 >> (64 - 8 * dtype_bytes(d)); return s;
+	}
+}
+
+static Node *node_reduce(Lower *L, Body *b, OpCode op, DType d, const Axis *const *axis, int n)
+{
+	Node *r = node_add(L, b, N_REDUCE, d);
+	r->op = op;
+	for (int i = 0; i < n; i++) r->axis[r->naxis++] = axis[i];
+	r->body = body_new(L, b);
+	return r;
+}
+
+static bool is_half(DType d) { return d == DT_f16 || d == DT_bf16; }
+
+static void init_stage(Lower *L, Nest *s, Buf *out, OpCode op, const Index *idx, const Axis *const *axis, int n)
+{
+	s->init = body_new(L, NULL);
+	for (int i = 0; i < n; i++) s->init_axis[s->ninit++] = axis[i];
+	node_store(L, s->init, out, idx, node_const(L, s->init, reduce_identity(op, out->type->dtype)), NULL);
+}
+
+static void lower_reduce(Lower *L, Value *v, Buf *out)
+{
+	Op *op = v->def;
+	const Attr *axes = op_attr(op, AT_axes);
+	const Type *t = op->in[0]->type;
+	OpCode comb = combine_op(op->code);
+	bool red[MAX_RANK] = {false};
+	for (int i = 0; i < axes->n; i++) red[axes->v.ints[i]] = true;
+	Index in[MAX_RANK + 1], idx[MAX_RANK + 1];
+	const Axis *ax[MAX_RANK], *kept[MAX_RANK], *reduced[MAX_RANK];
+	int nk = 0, nr = 0, prefix = 0;
+	while (prefix < t->rank && !red[prefix]) prefix++;
+	for (int i = 0; i < t->rank; i++) {
+		ax[i] = lower_axis(L, t->dim[i], i);
+		in[i] = index_axis(L, ax[i]);
+		if (red[i]) reduced[nr++] = ax[i];
+		else idx[nk] = in[i], kept[nk++] = ax[i];
+	}
+	Nest *s = stage_new(L, v, out, op_row(op->code)->name);
+	int64_t one;
+	bool inner_kept = t->rank && !red[t->rank - 1] && !(dim_is_const(t->dim[t->rank - 1], &one) && one == 1);
+	if (inner_kept && !is_half(t->dtype)) {
+		init_stage(L, s, out, comb, idx, kept, nk);
+		for (int i = 0; i < t->rank; i++) s->axis[s->naxis++] = ax[i];
+		s->nkeep = prefix;
+		node_store(L, s->body, out, idx, pull(L, s->body, op->in[0], in), op_row(comb)->name);
+		return;
+	}
+	for (int i = 0; i < nk; i++) s->axis[s->naxis++] = kept[i];
+	s->nkeep = nk;
+	Node *r = node_reduce(L, s->body, comb, v->type->dtype, reduced, nr);
+	r->body->result = pull(L, r->body, op->in[0], in);
+	node_store(L, s->body, out, idx, r, NULL);
+}
+
+static void lower_arg(Lower *L, Value *v, Buf *out)
+{
+	Op *op = v->def;
+	int64_t axis = op_int(op, AT_axis, 0);
+	const Type *t = op->in[0]->type;
+	Index in[MAX_RANK + 1], idx[MAX_RANK + 1];
+	Nest *s = stage_over(L, v, out, v->type, idx, op_row(op->code)->name);
+	const Axis *x = lower_axis(L, t->dim[axis], (int)axis);
+	for (int i = 0, k = 0; i < t->rank; i++) in[i] = i == axis ? index_axis(L, x) : idx[k++];
+	Node *n = node_add(L, s->body, N_ARG, DT_u32);
+	n->op = op->code == OP_argmax ? OP_maximum : OP_minimum;
+	n->axis[n->naxis++] = x;
+	n->body = body_new(L, s->body);
+	n->body->result = pull(L, n->body, op->in[0], in);
+	node_store(L, s->body, out, idx, n, NULL);
+}
+
+static void lower_scan(Lower *L, Op *op)
+{
+	Value *v = op->out[0];
+	int64_t axis = op_int(op, AT_axis, 0);
+	const Type *t = v->type;
+	Index in[MAX_RANK + 1];
+	Buf *out = lower_info(L, v)->buf;
+	Nest *s = stage_new(L, v, out, op_row(op->code)->name);
+	const Axis *x = lower_axis(L, t->dim[axis], (int)axis);
+	for (int i = 0; i < t->rank; i++) {
+		const Axis *a = i == axis ? x : (s->axis[s->naxis++] = lower_axis(L, t->dim[i], i));
+		in[i] = index_axis(L, a);
+	}
+	s->nkeep = (int)axis;
+	Node *n = node_add(L, s->body, N_SCAN, t->dtype);
+	n->op = combine_op(op->code);
+	n->axis[n->naxis++] = x;
+	n->reverse = op_bool(op, AT_reverse);
+	n->exclusive = op_bool(op, AT_exclusive);
+	n->buf = out;
+	out->writes++;
+	n->buf2 = op->nout > 1 ? lower_info(L, op->out[1])->buf : NULL;
+	if (n->buf2) n->buf2->writes++;
+	n->nindex = t->rank;
+	n->index = arena_copy(L->a, in, sizeof *in * (size_t)(t->rank + 1));
+	n->body = body_new(L, s->body);
+	n->body->result = pull(L, n->body, op->in[0], in);
+	if (op->nin > 1) n->body->result2 = pull(L, n->body, op->in[1], in);
+}
+
+/* --- dot -------------------------------------------------------------------------------------------------------------------------- */
+typedef struct Free { int64_t axis[MAX_RANK]; int n; } Free;
+static Free free_axes(const Type *t, const Attr *contract, const Attr *batch)
+{
+	Free f = {{0}, 0};
+	for (int i = 0; i < t->rank; i++) {
+		bool used = false;
+		for (int k = 0; k < contract->n; k++) used |= contract->v.ints[k] == i;
+		for (int k = 0; k < batch->n; k++) used |= batch->v.ints[k] == i;
+		if (!used) f.axis[f.n++] = i;
+	}
+	return f;
+}
+
+/* A stored copy of x with its contracted axis before its last free one: rows of it are contiguous for the inner loop. */
+static Buf *transposed_copy(Lower *L, Value *x, const int64_t *perm)
+{
+	Dim dims[MAX_RANK];
+	Index at[MAX_RANK + 1], in[MAX_RANK + 1];
+	for (int i = 0; i < x->type->rank; i++) dims[i] = x->type->dim[perm[i]];
+	const Type *t = type_get(L->m, x->type->dtype, x->type->rank, dims);
+	Buf *out = lower_buf(L, BUF_ARENA, t, NULL, arena_printf(L->a, "%s_t", x->name ? x->name : "t"));
+	Nest *s = stage_over(L, NULL, out, t, at, "transpose");
+	for (int i = 0; i < t->rank; i++) in[perm[i]] = at[i];
+	node_store(L, s->body, out, at, pull(L, s->body, x, in), NULL);
+	return out;
+}
+
+static bool few_rows(const Type *t, const Free *f)
+{
+	int64_t rows = 1, n;
+	for (int i = 0; i < f->n; i++) {
+		if (!dim_is_const(t->dim[f->axis[i]], &n)) return false;
+		rows *= n;
+		if (rows >= 4) return false;
+	}
+	return true;
+}
+
+static Node *product(Lower *L, Body *b, DType d, Node *x, Node *y)
+{
+	Node *arg[2] = {x, y};
+	if (is_half(d)) {
+		for (int i = 0; i < 2; i++) arg[i] = node_op(L, b, OP_convert, DT_f32, &arg[i], 1);
+		d = DT_f32;
+	}
+	return node_op(L, b, OP_mul, d, arg, 2);
+}
+
+static void lower_dot(Lower *L, Value *v, Buf *out)
+{
+	Op *op = v->def;
+	const Attr *lc = op_attr(op, AT_lhs_contract), *rc = op_attr(op, AT_rhs_contract), *lb = op_attr(op, AT_lhs_batch), *rb = op_attr(op, AT_rhs_batch);
+	Value *x = op->in[0], *y = op->in[1];
+	const Type *tx = x->type, *ty = y->type;
+	DType d = tx->dtype;
+	Free fx = free_axes(tx, lc, lb), fy = free_axes(ty, rc, rb);
+	bool inner_free = fy.n && fy.axis[fy.n - 1] == ty->rank - 1;
+	Buf *copy = NULL;
+	int64_t perm[MAX_RANK];
+	if (!inner_free && fy.n && lc->n && !is_half(d) && !few_rows(tx, &fx)) {
+		int n = 0;
+		for (int i = 0; i < rb->n; i++) perm[n++] = rb->v.ints[i];
+		for (int i = 0; i < rc->n; i++) perm[n++] = rc->v.ints[i];
+		for (int i = 0; i < fy.n; i++) perm[n++] = fy.axis[i];
+		copy = transposed_copy(L, y, perm);
+	}
+	Index ix[MAX_RANK + 1], iy[MAX_RANK + 1], idx[MAX_RANK + 1], ic[MAX_RANK + 1];
+	const Axis *outer[MAX_RANK], *inner[MAX_RANK], *k[MAX_RANK];
+	int no = 0, nn = 0;
+	for (int i = 0; i < lb->n; i++) {
+		outer[no] = lower_axis(L, tx->dim[lb->v.ints[i]], no);
+		ix[lb->v.ints[i]] = iy[rb->v.ints[i]] = idx[no] = index_axis(L, outer[no]), no++;
+	}
+	for (int i = 0; i < fx.n; i++) {
+		outer[no] = lower_axis(L, tx->dim[fx.axis[i]], no);
+		ix[fx.axis[i]] = idx[no] = index_axis(L, outer[no]), no++;
+	}
+	for (int i = 0; i < lc->n; i++) {
+		k[i] = lower_axis(L, tx->dim[lc->v.ints[i]], -1);
+		ix[lc->v.ints[i]] = iy[rc->v.ints[i]] = index_axis(L, k[i]);
+	}
+	for (int i = 0; i < fy.n; i++) {
+		inner[nn] = lower_axis(L, ty->dim[fy.axis[i]], no + nn);
+		iy[fy.axis[i]] = idx[no + nn] = index_axis(L, inner[nn]), nn++;
+	}
+	for (int i = 0; copy && i < ty->rank; i++) ic[i] = iy[perm[i]];
+	Nest *s = stage_new(L, v, out, "dot");
+	for (int i = 0; i < no; i++) s->axis[s->naxis++] = outer[i];
+	if ((copy || inner_free) && lc->n && !is_half(d)) {
+		const Axis *all[MAX_RANK];
+		for (int i = 0; i < no; i++) all[i] = outer[i];
+		for (int i = 0; i < nn; i++) all[no + i] = inner[i];
+		init_stage(L, s, out, OP_add, idx, all, no + nn);
+		for (int i = 0; i < lc->n; i++) s->axis[s->naxis++] = k[i];
+		s->nkeep = no;
+		Node *a = pull(L, s->body, x, ix);
+		Body *b = s->body;
+		for (int i = 0; i < nn; i++) {
+			Node *f = node_add(L, b, N_FOR, d);
+			f->axis[f->naxis++] = inner[i];
+			b = f->body = body_new(L, b);
+		}
+		Node *w = copy ? node_load(L, b, copy, ic) : pull(L, b, y, iy);
+		node_store(L, b, out, idx, product(L, b, d, a, w), "add");
+		return;
+	}
+	for (int i = 0; i < nn; i++) s->axis[s->naxis++] = inner[i];
+	s->nkeep = no + nn;
+	Node *r = node_reduce(L, s->body, OP_add, is_half(d) ? DT_f32 : d, k, lc->n);
+	r->body->result = product(L, r->body, d, pull(L, r->body, x, ix), pull(L, r->body, y, iy));
+	Node *sum = r;
+	if (is_half(d)) sum = node_op(L, s->body, OP_convert, d, &sum, 1);
+	node_store(L, s->body, out, idx, sum, NULL);
+}
+
+/* --- updates ---------------------------------------------------------------------------------------------------------------------- */
+static void copy_value(Lower *L, Value *x, Buf *out)
+{
+	Index idx[MAX_RANK + 1];
+	Info *i = lower_info(L, x);
+	if (i->buf == out || (out->space == BUF_ALIAS && out->base == i->buf && !out->has_row)) return;
+	Nest *s = stage_over(L, x, out, x->type, idx, "copy");
+	node_store(L, s->body, out, idx, pull(L, s->body, x, idx), NULL);
+}
+
+static void lower_dupdate(Lower *L, Value *v, Buf *out)
+{
+	Op *op = v->def;
+	Value *x = op->in[0], *u = op->in[1];
+	const Attr *axes = op_attr(op, AT_axes);
+	copy_value(L, x, out);
+	Index idx[MAX_RANK + 1];
+	Nest *s = stage_over(L, v, out, u->type, idx, "dupdate");
+	s->nkeep = 0;
+	Node *n = pull(L, s->body, u, idx);
+	for (int i = 0; i < axes->n; i++) {
+		int64_t a = axes->v.ints[i];
+		Node *at = node_clamp(L, s->body, pull(L, s->body, op->in[2 + i], NULL), dim_int(L->dims, 0), dim_sub(L->dims, x->type->dim[a], u->type->dim[a]));
+		idx[a] = index_add(L, idx[a], index_node(L, at));
+	}
+	node_store(L, s->body, out, idx, n, strcmp(op_str(op, AT_mode), "add") ? NULL : "add");
+}
+
+static void lower_scatter(Lower *L, Value *v, Buf *out)
+{
+	Op *op = v->def;
+	const char *mode = op_str(op, AT_mode);
+	copy_value(L, op->in[0], out);
+	Index idx[MAX_RANK + 1], in[MAX_RANK + 1];
+	Nest *s = stage_over(L, v, out, op->in[2]->type, idx, "scatter");
+	s->nkeep = 0;
+	Node *cond = scatter_indices(L, s->body, op, idx, in);
+	Body *b = s->body;
+	if (cond) {
+		Node *f = node_add(L, b, N_IF, v->type->dtype);
+		f->arg[f->narg++] = cond;
+		b = f->body = body_new(L, b);
+		f->other = NULL;
+	}
+	const char *how = !strcmp(mode, "set") ? NULL : !strcmp(mode, "max") ? "maximum" : !strcmp(mode, "min") ? "minimum" : mode;
+	node_store(L, b, out, in, pull(L, b, op->in[2], idx), how);
+}
+
+/* --- templates: one call for each row ---------------------------------------------------------------------------------------------- */
+static void lower_sort(Lower *L, Op *op)
+{
+	int64_t axis = op_int(op, AT_axis, 0);
+	Value *v = op->out[0];
+	Buf *out = lower_info(L, v)->buf, *perm = lower_info(L, op->out[1])->buf;
+	copy_value(L, op->in[0], out);
+	Nest *s = stage_new(L, v, out, "sort");
+	Node *n = node_add(L, s->body, N_RAW, v->type->dtype);
+	Index idx[MAX_RANK + 1];
+	for (int i = 0; i < v->type->rank; i++) {
+		const Axis *a = i == axis ? NULL : (s->axis[s->naxis++] = lower_axis(L, v->type->dim[i], i));
+		idx[i] = a ? index_axis(L, a) : index_dim(L, dim_int(L->dims, 0));
+	}
+	s->nkeep = 0;
+	n->mode = "sort";
+	n->buf = out;
+	n->buf2 = perm;
+	out->writes++, perm->writes++;
+	n->nindex = v->type->rank;
+	n->index = arena_copy(L->a, idx, sizeof *idx * (size_t)(n->nindex + 1));
+	n->hi = v->type->dim[axis];
+	n->number = axis;
+	/* one row of scratch for the merge */
+	Dim row = n->hi, twice = dim_scale(L->dims, n->hi, 2, 1);
+	n->src = lower_buf(L, BUF_ARENA, type_get(L->m, v->type->dtype, 1, &row), NULL, "sort_values");
+	n->src2 = lower_buf(L, BUF_ARENA, type_get(L->m, DT_i32, 1, &twice), NULL, "sort_order");
+}
+
+static void lower_searchsorted(Lower *L, Value *v, Buf *out)
+{
+	Op *op = v->def;
+	Index idx[MAX_RANK + 1];
+	Buf *table = lower_value_buf(L, op->in[0]);
+	Nest *s = stage_over(L, v, out, v->type, idx, "searchsorted");
+	Node *x = pull(L, s->body, op->in[1], idx);
+	Node *n = node_add(L, s->body, N_RAW, DT_u32);
+	n->mode = "searchsorted";
+	n->src = table;
+	table->reads++;
+	n->from = op->in[0]->type->dtype;
+	n->hi = op->in[0]->type->dim[0];
+	n->number = op_bool(op, AT_right);
+	n->arg[n->narg++] = x;
+	node_store(L, s->body, out, idx, n, NULL);
+}
+
+static void lower_rng(Lower *L, Value *v, Buf *out)
+{
+	Op *op = v->def;
+	const Attr *shape = op_attr(op, AT_shape);
+	int nb = v->type->rank - shape->n;
+	Buf *key = lower_value_buf(L, op->in[0]);
+	Nest *s = stage_new(L, v, out, "rng_bits");
+	Index idx[MAX_RANK + 1];
+	for (int i = 0; i < nb; i++) {
+		s->axis[s->naxis++] = lower_axis(L, v->type->dim[i], i);
+		idx[i] = index_axis(L, s->axis[i]);
+	}
+	Dim n = dim_int(L->dims, 1);
+	for (int i = nb; i < v->type->rank; i++) {
+		idx[i] = index_dim(L, dim_int(L->dims, 0));
+		n = dim_mul(L->dims, n, v->type->dim[i]);
+	}
+	Node *r = node_add(L, s->body, N_RAW, v->type->dtype);
+	r->mode = "rng_bits";
+	r->buf = out;
+	out->writes++;
+	r->src = key;
+	key->reads++;
+	r->number = nb;
+	r->nindex = v->type->rank;
+	r->index = arena_copy(L->a, idx, sizeof *idx * (size_t)(r->nindex + 1));
+	r->hi = n;
+}
+
+static void lower_bitcast(Lower *L, Value *v, Buf *out)
+{
+	Buf *src = lower_value_buf(L, v->def->in[0]);
+	Nest *s = stage_new(L, v, out, "bitcast");
+	Node *n = node_add(L, s->body, N_RAW, v->type->dtype);
+	n->mode = "bitcast";
+	n->buf = out;
+	out->writes++;
+	n->src = src;
+	src->reads++;
+	n->hi = dim_scale(L->dims, type_size(L->m, v->type), dtype_bytes(v->type->dtype), 1);
+}
+
+void lower_stored(Lower *L, Op *op)
+{
+	Value *v = op->out[0];
+	Buf *out = lower_info(L, v)->buf;
+	switch (op->code) {
+	case OP_concat: lower_concat(L, v, out); break;
+	case OP_reduce_sum: case OP_reduce_prod: case OP_reduce_max: case OP_reduce_min: case OP_reduce_and: case OP_reduce_or: lower_reduce(L, v, out); break;
+	case OP_argmax: case OP_argmin: lower_arg(L, v, out); break;
+	case OP_cumsum: case OP_cumprod: case OP_cummax: case OP_cummin: case OP_cumlogsumexp: case OP_linrec: lower_scan(L, op); break;
+	case OP_dot: lower_dot(L, v, out); break;
+	case OP_dupdate: lower_dupdate(L, v, out); break;
+	case OP_scatter: lower_scatter(L, v, out); break;
+	case OP_sort: lower_sort(L, op); break;
+	case OP_searchsorted: lower_searchsorted(L, v, out); break;
+	case OP_rng_bits: lower_rng(L, v, out); break;
+	case OP_bitcast: lower_bitcast(L, v, out); break;
+	default: lower_map(L, v, out);
+	}
+}
