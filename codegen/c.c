@@ -66,7 +66,10 @@ static Emit emit_new(Program *p, CodegenOptions o)
 	return e;
 }
 
-static bool is_entry(const LoopFunc *f) { return f->func->exported || f->func->is_test; }
+static bool is_entry(const LoopFunc *f)
+{
+	return f->func->exported || f->func->is_test;
+}
 
 static bool uses_complex(const Program *p)
 {
@@ -105,7 +108,8 @@ void codegen_c(StrBuf *out, Program *p, CodegenOptions o)
 	sb_printf(out, "/* Written by %s. C99; needs nothing but libm. */\n", o.command ? o.command : "mlxcc");
 	sb_put(out, "#include <math.h>\n#include <stdbool.h>\n#include <stddef.h>\n#include <stdint.h>\n#include <string.h>\n");
 	if (o.header_name) sb_printf(out, "#include \"%s\"\n", o.header_name);
-	sb_put(out, "\n#if defined(__clang__)\n#pragma STDC FP_CONTRACT OFF\n#endif\n#ifdef __cplusplus\n#define restrict __restrict\n#endif\n\n");
+	sb_put(out,
+	       "\n#if defined(__clang__)\n#pragma STDC FP_CONTRACT OFF\n#endif\n#ifdef __cplusplus\n#define restrict __restrict\n#endif\n\n");
 	sb_put(out, sb_text(&support));
 	sb_putn(out, text.at, text.n);
 }
@@ -126,7 +130,8 @@ static void put_doc(Emit *e, StrBuf *out, LoopFunc *lf)
 	sb_put(out, "\n");
 	for (int i = 0; i < g.nparam; i++) {
 		const SigArg *a = &g.param[i];
-		const char *shape = f->param_doc && f->param_doc[a->first] ? f->param_doc[a->first] : type_str(e->a, f->body->param[a->first]->type);
+		const char *shape =
+		    f->param_doc && f->param_doc[a->first] ? f->param_doc[a->first] : type_str(e->a, f->body->param[a->first]->type);
 		sb_printf(out, " *  %s: %s%s.\n", a->name, a->tree ? a->type_name : shape, a->inout ? ", read and updated" : "");
 	}
 	for (int i = 0; i < g.nresult; i++) {
@@ -141,7 +146,9 @@ static void put_doc(Emit *e, StrBuf *out, LoopFunc *lf)
 		if (step > 1) sb_printf(out, ", a multiple of %lld", (long long)step);
 		sb_put(out, ".\n");
 	}
-	if (f->ndims) sb_printf(out, " *  Returns 0, or %s_EINVAL where a dimension breaks a stated fact. Reentrant: touches only its arguments. */\n", e->PREFIX);
+	if (f->ndims)
+		sb_printf(out, " *  Returns 0, or %s_EINVAL where a dimension breaks a stated fact. Reentrant: touches only its arguments. */\n",
+		          e->PREFIX);
 	else sb_put(out, " *  Returns 0. Reentrant: touches only its arguments. */\n");
 }
 
@@ -151,7 +158,9 @@ static void put_arena(Emit *e, StrBuf *out, LoopFunc *lf)
 	int64_t bytes;
 	char *up = arena_strdup(e->a, f->name);
 	for (char *s = up; *s; s++) *s = (char)toupper((unsigned char)*s);
-	if (dim_upper(f->facts, lf->arena, &bytes)) sb_printf(out, "#define %s_%s_ARENA_BYTES %lld%s\n", e->PREFIX, up, (long long)bytes, f->ndims ? "   /* for every permitted dimension */" : "");
+	if (dim_upper(f->facts, lf->arena, &bytes))
+		sb_printf(out, "#define %s_%s_ARENA_BYTES %lld%s\n", e->PREFIX, up, (long long)bytes,
+		          f->ndims ? "   /* for every permitted dimension */" : "");
 	sb_printf(out, "static inline size_t %s_%s_arena_bytes(", e->prefix, f->name);
 	for (int i = 0; i < f->ndims; i++) sb_printf(out, "%sptrdiff_t %s", i ? ", " : "", f->dims[i]);
 	sb_printf(out, "%s)\n{\n", f->ndims ? "" : "void");
@@ -169,7 +178,8 @@ static void put_arena(Emit *e, StrBuf *out, LoopFunc *lf)
 void codegen_header(StrBuf *out, Program *p, CodegenOptions o)
 {
 	Emit e = emit_new(p, o);
-	sb_printf(out, "/* Written by %s. */\n#ifndef %s_H\n#define %s_H\n#include <stdbool.h>\n#include <stddef.h>\n#include <stdint.h>\n\n", o.command ? o.command : "mlxcc", e.PREFIX, e.PREFIX);
+	sb_printf(out, "/* Written by %s. */\n#ifndef %s_H\n#define %s_H\n#include <stdbool.h>\n#include <stddef.h>\n#include <stdint.h>\n\n",
+	          o.command ? o.command : "mlxcc", e.PREFIX, e.PREFIX);
 	sb_put(out, "#ifdef __cplusplus\nextern \"C\" {\n#endif\n\n");
 	sb_printf(out, "#define %s_EINVAL 1    /* a dimension breaks a stated fact */\n", e.PREFIX);
 	if (o.check) sb_printf(out, "#define %s_EASSERT 2   /* from here on: an assertion about data does not hold */\n", e.PREFIX);

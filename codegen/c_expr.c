@@ -6,9 +6,15 @@
 #include "../ir/elem_text.h"
 #include "emit.h"
 
-typedef struct Use { int n; Body *body; } Use;
+typedef struct Use {
+	int n;
+	Body *body;
+} Use;
 
-static bool is_half(DType d) { return d == DT_f16 || d == DT_bf16; }
+static bool is_half(DType d)
+{
+	return d == DT_f16 || d == DT_bf16;
+}
 
 /* --- numbers ------------------------------------------------------------------------------------------------------------------------- */
 static const char *float_text(Emit *e, double x, bool single)
@@ -30,9 +36,12 @@ const char *scalar_text(Emit *e, Scalar s)
 	switch (s.dtype) {
 	case DT_bool: return s.v.u ? "true" : "false";
 	case DT_f64: return float_text(e, s.v.f, false);
-	case DT_f16: case DT_bf16: case DT_f32: return float_text(e, s.v.f, true);
+	case DT_f16:
+	case DT_bf16:
+	case DT_f32: return float_text(e, s.v.f, true);
 	case DT_c64: return arena_printf(e->a, "mx_c64_make(%s, %s)", float_text(e, s.v.c[0], true), float_text(e, s.v.c[1], true));
-	case DT_u8: case DT_u16: return arena_printf(e->a, "%" PRIu64, s.v.u);
+	case DT_u8:
+	case DT_u16: return arena_printf(e->a, "%" PRIu64, s.v.u);
 	case DT_u32: return arena_printf(e->a, "%" PRIu64 "u", s.v.u);
 	case DT_u64: return arena_printf(e->a, "UINT64_C(%" PRIu64 ")", s.v.u);
 	case DT_i64:
@@ -44,7 +53,8 @@ const char *scalar_text(Emit *e, Scalar s)
 	}
 }
 
-/* --- uses: a node that is used once, in the body where it is made, may stand where it is used ---------------------------------------------- */
+/* --- uses: a node that is used once, in the body where it is made, may stand where it is used
+ * ---------------------------------------------- */
 static void use_node(Emit *e, Node *n, Body *at)
 {
 	if (!n) return;
@@ -69,14 +79,18 @@ static void count_uses(Emit *e, Body *b)
 	if (b) use_node(e, b->result, b), use_node(e, b->result2, b);
 }
 
-/* --- indices ----------------------------------------------------------------------------------------------------------------------------- */
+/* --- indices -----------------------------------------------------------------------------------------------------------------------------
+ */
 static const char *node_text(Emit *e, Node *n)
 {
 	const char *s = map_get(&e->text, n);
 	return s ? s : "0";
 }
 
-static bool dim_one(Dim d, int64_t *n) { return dim_is_const(d, n); }
+static bool dim_one(Dim d, int64_t *n)
+{
+	return dim_is_const(d, n);
+}
 
 /* coef * x with the sign handled by the caller. */
 static void put_scaled(Emit *e, StrBuf *b, const char *x, Dim coef, bool negative)
@@ -156,7 +170,8 @@ static const char *access_text(Emit *e, const Buf *b, const Index *idx)
 	return arena_strdup(e->a, sb_text(&s));
 }
 
-/* --- operations -------------------------------------------------------------------------------------------------------------------------- */
+/* --- operations --------------------------------------------------------------------------------------------------------------------------
+ */
 static const char *meaning(OpCode op, DType d)
 {
 	const OpRow *r = op_row(op);
@@ -262,19 +277,23 @@ static const char *test_text(Emit *e, Node *n)
 	return arena_printf(e->a, "%s >= %s && %s < %s", x, emit_dim(e, n->lo), x, emit_dim(e, n->hi));
 }
 
-/* --- statements -------------------------------------------------------------------------------------------------------------------------- */
+/* --- statements --------------------------------------------------------------------------------------------------------------------------
+ */
 /* d is already taken by `best`? */
 static const char *takes_place(Emit *e, DType d, bool max, const char *best, const char *y)
 {
 	DType c = dtype_compute(d);
 	const char *before = max ? arena_printf(e->a, c == DT_c64 ? "mx_c64_lt(%s, %s)" : "%s < %s", best, y)
-							 : arena_printf(e->a, c == DT_c64 ? "mx_c64_lt(%s, %s)" : "%s < %s", y, best);
+	                         : arena_printf(e->a, c == DT_c64 ? "mx_c64_lt(%s, %s)" : "%s < %s", y, best);
 	if (c == DT_c64) return arena_printf(e->a, "!mx_c64_isnan(%s) && (mx_c64_isnan(%s) || %s)", best, y, before);
 	if (dtype_is_float(c)) return arena_printf(e->a, "%s == %s && (%s != %s || %s)", best, best, y, y, before);
 	return before;
 }
 
-static const char *temp(Emit *e, const char *hint) { return arena_printf(e->a, "%s%d", hint, e->next_temp++); }
+static const char *temp(Emit *e, const char *hint)
+{
+	return arena_printf(e->a, "%s%d", hint, e->next_temp++);
+}
 
 static void open_loop(Emit *e, const Axis *x, bool reverse)
 {
@@ -344,19 +363,22 @@ static void emit_scan(Emit *e, Node *n)
 	const Axis *x = n->axis[0];
 	const char *acc = temp(e, "acc"), *at = n->buf2 ? temp(e, "at") : NULL, *target = access_text(e, n->buf, n->index);
 	bool best = n->op == OP_maximum || n->op == OP_minimum;
-	emit_line(e, "%s %s = %s;", elem_ctype(n->dtype), acc, scalar_text(e, n->op == OP_linrec ? scalar_from_int(0, c) : reduce_identity(n->op, c)));
+	emit_line(e, "%s %s = %s;", elem_ctype(n->dtype), acc,
+	          scalar_text(e, n->op == OP_linrec ? scalar_from_int(0, c) : reduce_identity(n->op, c)));
 	if (at) emit_line(e, "int32_t %s = 0;", at);
 	open_loop(e, x, n->reverse);
 	emit_body(e, n->body);
 	const char *y = node_text(e, n->body->result);
 	if (n->exclusive) {
-		const char *t = temp(e, "x");     /* the result may lie where the operand does */
+		const char *t = temp(e, "x"); /* the result may lie where the operand does */
 		emit_line(e, "const %s %s = %s;", elem_ctype(n->dtype), t, y);
 		y = t;
 		emit_line(e, "%s = %s;", target, stored(e, n->dtype, acc));
 	}
 	if (best) {
-		const char *first = n->reverse ? arena_printf(e->a, "%s == %s - 1", x->name, emit_dim(e, x->extent)) : arena_printf(e->a, "%s == 0", x->name), *t = temp(e, "y");
+		const char *first = n->reverse ? arena_printf(e->a, "%s == %s - 1", x->name, emit_dim(e, x->extent))
+		                               : arena_printf(e->a, "%s == 0", x->name),
+		           *t = temp(e, "y");
 		emit_line(e, "const %s %s = %s;", elem_ctype(n->dtype), t, y);
 		emit_line(e, "if (%s || (%s)) {", first, takes_place(e, n->dtype, n->op == OP_maximum, acc, t));
 		e->indent++;
@@ -435,18 +457,20 @@ static Dim stride_of(Emit *e, const Buf *b, int64_t axis)
 static void emit_raw(Emit *e, Node *n)
 {
 	if (!strcmp(n->mode, "sort")) {
-		emit_line(e, "%s(%s, %s, %s, %s, %s, %s);", emit_template(e, "sort", n->dtype), address(e, n->buf, n->index), address(e, n->buf2, n->index), buf_text(e, n->src),
-				  buf_text(e, n->src2), emit_dim(e, n->hi), emit_dim(e, stride_of(e, n->buf, n->number)));
+		emit_line(e, "%s(%s, %s, %s, %s, %s, %s);", emit_template(e, "sort", n->dtype), address(e, n->buf, n->index),
+		          address(e, n->buf2, n->index), buf_text(e, n->src), buf_text(e, n->src2), emit_dim(e, n->hi),
+		          emit_dim(e, stride_of(e, n->buf, n->number)));
 	} else if (!strcmp(n->mode, "searchsorted")) {
 		const char *t = temp(e, "at");
-		emit_line(e, "const uint32_t %s = %s(%s, %s, %s, %s);", t, emit_template(e, "searchsorted", n->from), buf_text(e, n->src), emit_dim(e, n->hi), node_text(e, n->arg[0]),
-				  n->number ? "true" : "false");
+		emit_line(e, "const uint32_t %s = %s(%s, %s, %s, %s);", t, emit_template(e, "searchsorted", n->from), buf_text(e, n->src),
+		          emit_dim(e, n->hi), node_text(e, n->arg[0]), n->number ? "true" : "false");
 		map_set(&e->text, n, (void *)t);
 	} else if (!strcmp(n->mode, "rng_bits")) {
 		Index key[MAX_RANK + 1];
 		for (int i = 0; i < n->number; i++) key[i] = n->index[i];
 		key[n->number] = (Index){NULL, 0, dim_int(e->m->dims, 0)};
-		emit_line(e, "%s(%s, %s, %s);", emit_template(e, "random_bits", n->dtype), address(e, n->src, key), address(e, n->buf, n->index), emit_dim(e, n->hi));
+		emit_line(e, "%s(%s, %s, %s);", emit_template(e, "random_bits", n->dtype), address(e, n->src, key), address(e, n->buf, n->index),
+		          emit_dim(e, n->hi));
 	} else {
 		const char *dst = buf_is_value(n->buf) ? arena_printf(e->a, "&%s", buf_text(e, n->buf)) : buf_text(e, n->buf);
 		const char *src = buf_is_value(n->src) ? arena_printf(e->a, "&%s", buf_text(e, n->src)) : buf_text(e, n->src);
@@ -454,7 +478,8 @@ static void emit_raw(Emit *e, Node *n)
 	}
 }
 
-/* --- a node where it is made --------------------------------------------------------------------------------------------------------------- */
+/* --- a node where it is made
+ * --------------------------------------------------------------------------------------------------------------- */
 static const char *expression(Emit *e, Node *n)
 {
 	StrBuf b;
@@ -471,7 +496,9 @@ static const char *expression(Emit *e, Node *n)
 	case N_CLAMP: return clamp_text(e, n);
 	case N_TEST: return test_text(e, n);
 	case N_MULTIPLE: return arena_printf(e->a, "%s %% %s == 0", index_atom(e, n->index), emit_dim(e, n->hi));
-	case N_INRANGE: return arena_printf(e->a, "%s >= 0 && %s < %s", atom(e, node_text(e, n->arg[0])), atom(e, node_text(e, n->arg[0])), emit_dim(e, n->hi));
+	case N_INRANGE:
+		return arena_printf(e->a, "%s >= 0 && %s < %s", atom(e, node_text(e, n->arg[0])), atom(e, node_text(e, n->arg[0])),
+		                    emit_dim(e, n->hi));
 	default: return NULL;
 	}
 }
@@ -496,7 +523,8 @@ static void emit_node(Emit *e, Body *b, Node *n)
 	if (!u) return;
 	const char *s = expression(e, n);
 	bool integer = n->kind == N_IDIV || n->kind == N_IMOD || n->kind == N_CLAMP;
-	bool here = n->kind == N_CONST || n->kind == N_INDEX || (u->n == 1 && u->body == b && strlen(s) < 90 && n->kind != N_IDIV && n->kind != N_IMOD && n->kind != N_CLAMP);
+	bool here = n->kind == N_CONST || n->kind == N_INDEX ||
+	            (u->n == 1 && u->body == b && strlen(s) < 90 && n->kind != N_IDIV && n->kind != N_IMOD && n->kind != N_CLAMP);
 	if (here) {
 		map_set(&e->text, n, (void *)s);
 		return;

@@ -2,8 +2,14 @@
 #include <string.h>
 #include "emit.h"
 
-bool buf_is_value(const Buf *b) { return b->type->rank == (b->space == BUF_ROW ? b->drop : 0); }
-const char *buf_ctype(const Buf *b) { return dtype_ctype(b->type->dtype); }
+bool buf_is_value(const Buf *b)
+{
+	return b->type->rank == (b->space == BUF_ROW ? b->drop : 0);
+}
+const char *buf_ctype(const Buf *b)
+{
+	return dtype_ctype(b->type->dtype);
+}
 
 /* A rank-0 buffer that is reached through a pointer in the function (not the kernel). */
 static bool through_pointer(const Buf *b)
@@ -27,9 +33,15 @@ Dim buf_elements(Emit *e, const Buf *b)
 	return n;
 }
 
-static Dim buf_size(Emit *e, const Buf *b) { return dim_scale(e->m->dims, buf_elements(e, b), dtype_bytes(b->type->dtype), 1); }
+static Dim buf_size(Emit *e, const Buf *b)
+{
+	return dim_scale(e->m->dims, buf_elements(e, b), dtype_bytes(b->type->dtype), 1);
+}
 
-const char *emit_func_name(Emit *e, const LoopFunc *f) { return map_get(&e->refs, f); }
+const char *emit_func_name(Emit *e, const LoopFunc *f)
+{
+	return map_get(&e->refs, f);
+}
 
 /* --- constants ----------------------------------------------------------------------------------------------------------------------- */
 static void emit_table(Emit *e, Buf *b)
@@ -87,7 +99,8 @@ static void emit_call(Emit *e, Step *s)
 	for (int i = 0; i < s->nresults; i++) sb_printf(&b, "%s%s", n++ ? ", " : "", argument(e, s->results[i], true));
 	for (int i = 0; i < s->callee->dims.n; i++) sb_printf(&b, "%s%s", n++ ? ", " : "", s->callee->dims.at[i]);
 	int64_t zero;
-	const char *arena = dim_is_const(s->callee->arena, &zero) && !zero ? "NULL" : arena_printf(e->a, "mx_arena + %s", emit_dim(e, s->scratch->offset));
+	const char *arena =
+	    dim_is_const(s->callee->arena, &zero) && !zero ? "NULL" : arena_printf(e->a, "mx_arena + %s", emit_dim(e, s->scratch->offset));
 	sb_printf(&b, "%s%s", n ? ", " : "", arena);
 	if (e->o.check) {
 		emit_line(e, "if ((mx_code = %s(%s)) != 0) return mx_code;", emit_func_name(e, s->callee), sb_text(&b));
@@ -104,8 +117,10 @@ static void emit_rows(Emit *e, const Step *loop)
 		if (b->space != BUF_ALIAS || b->home != loop || !b->has_row || (!b->reads && !b->writes)) continue;
 		Dim row = dim_int(e->m->dims, 1);
 		for (int k = 0; k < b->type->rank; k++) row = dim_mul(e->m->dims, row, b->type->dim[k]);
-		bool is_const = !b->writes && buf_root(b)->space != BUF_ARENA && !(buf_root(b)->space == BUF_PARAM && buf_root(b)->inout) && buf_root(b)->space != BUF_RESULT;
-		emit_line(e, "%s%s *%s = %s + %s * %s;", is_const ? "const " : "", buf_ctype(b), b->name, buf_text(e, b->base), b->row.term[0].axis->name, emit_dim(e, row));
+		bool is_const = !b->writes && buf_root(b)->space != BUF_ARENA && !(buf_root(b)->space == BUF_PARAM && buf_root(b)->inout) &&
+		                buf_root(b)->space != BUF_RESULT;
+		emit_line(e, "%s%s *%s = %s + %s * %s;", is_const ? "const " : "", buf_ctype(b), b->name, buf_text(e, b->base),
+		          b->row.term[0].axis->name, emit_dim(e, row));
 		if (through_pointer(b)) map_set(&e->refs, b, arena_printf(e->a, "*%s", b->name));
 	}
 }
@@ -175,8 +190,8 @@ static void emit_print(Emit *e, Step *s)
 	emit_line(e, "#ifdef MLXCC_PRINT");
 	if (!s->nvalues) emit_line(e, "MLXCC_PRINT(%s, \"\", NULL, 0);", quoted(e, s->message));
 	for (int i = 0; i < s->nvalues; i++)
-		emit_line(e, "MLXCC_PRINT(%s, \"%s\", %s, %s);", i ? "\"\"" : quoted(e, s->message), dtype_name(s->values[i]->type->dtype), argument(e, s->values[i], true),
-				  emit_dim(e, buf_elements(e, s->values[i])));
+		emit_line(e, "MLXCC_PRINT(%s, \"%s\", %s, %s);", i ? "\"\"" : quoted(e, s->message), dtype_name(s->values[i]->type->dtype),
+		          argument(e, s->values[i], true), emit_dim(e, buf_elements(e, s->values[i])));
 	emit_line(e, "#endif");
 }
 
@@ -184,7 +199,8 @@ static void emit_assert(Emit *e, Step *s)
 {
 	if (!e->o.check) return;
 	const char *place = emit_place(e, s->loc);
-	emit_line(e, "if (!%s) return %s_EASSERT + %d;%s", buf_text(e, s->values[0]), e->PREFIX, s->assert_number - 1, place ? arena_printf(e->a, "   /* %s */", place) : "");
+	emit_line(e, "if (!%s) return %s_EASSERT + %d;%s", buf_text(e, s->values[0]), e->PREFIX, s->assert_number - 1,
+	          place ? arena_printf(e->a, "   /* %s */", place) : "");
 }
 
 static void emit_steps(Emit *e, StepList *list)
@@ -229,7 +245,8 @@ static void declare(Emit *e, LoopFunc *f)
 	for (int i = 0; i < f->bufs.n; i++) {
 		Buf *b = f->bufs.at[i];
 		if (b->space == BUF_CONST && b->reads + b->writes >= 0) emit_table(e, b);
-		if (through_pointer(b) && b->space != BUF_ALIAS && *buf_text(e, b) != '*') map_set(&e->refs, b, arena_printf(e->a, "*%s", buf_text(e, b)));
+		if (through_pointer(b) && b->space != BUF_ALIAS && *buf_text(e, b) != '*')
+			map_set(&e->refs, b, arena_printf(e->a, "*%s", buf_text(e, b)));
 		if (b->space == BUF_SCALAR) emit_line(e, "%s %s%s;", buf_ctype(b), b->name, b->type->dtype == DT_c64 ? "" : " = 0");
 		bool arena = (b->space == BUF_ARENA || (b->space == BUF_ROW && b->in_arena)) && b->last >= 0 && !b->callee;
 		if (arena) emit_line(e, "%s *%s = (%s *)(void *)(mx_arena + %s);", buf_ctype(b), b->name, buf_ctype(b), emit_dim(e, b->offset));
@@ -293,7 +310,8 @@ static void emit_static_head(Emit *e, LoopFunc *f)
 		if (p->type->rank) sb_printf(&b, "%sconst %s *%s", n++ ? ", " : "", buf_ctype(p), p->name);
 		else sb_printf(&b, "%s%s %s", n++ ? ", " : "", buf_ctype(p), p->name);
 	}
-	for (int i = 0; i < f->func->body->nresult; i++) sb_printf(&b, "%s%s *%s", n++ ? ", " : "", buf_ctype(f->result[i]), f->result[i]->name);
+	for (int i = 0; i < f->func->body->nresult; i++)
+		sb_printf(&b, "%s%s *%s", n++ ? ", " : "", buf_ctype(f->result[i]), f->result[i]->name);
 	for (int i = 0; i < f->dims.n; i++) sb_printf(&b, "%sptrdiff_t %s", n++ ? ", " : "", f->dims.at[i]);
 	sb_printf(&b, "%sunsigned char *mx_arena)\n{\n", n ? ", " : "");
 	sb_put(e->out, sb_text(&b));

@@ -4,7 +4,10 @@
 #include <string.h>
 #include "emit.h"
 
-typedef struct Used { Arena *a; VEC(Buf *) at; } Used;
+typedef struct Used {
+	Arena *a;
+	VEC(Buf *) at;
+} Used;
 
 static void use_buf(void *p, Nest *s, Buf *b, const Index *index, int nindex, int kind)
 {
@@ -15,7 +18,10 @@ static void use_buf(void *p, Nest *s, Buf *b, const Index *index, int nindex, in
 	VEC_PUSH(u->a, u->at, b);
 }
 
-typedef struct Written { const Buf *b; bool yes; } Written;
+typedef struct Written {
+	const Buf *b;
+	bool yes;
+} Written;
 static void note_written(void *p, Nest *s, Buf *b, const Index *index, int nindex, int kind)
 {
 	Written *w = p;
@@ -183,6 +189,7 @@ void emit_kernel(Emit *e, Kernel *k, int number)
 		sb_printf(&args, "%s%s", n++ ? ", " : "", d);
 	}
 	const char *place = emit_place(e, k->stages[k->nstages - 1]->loc);
-	sb_printf(e->code, "/* %s%s%s */\nstatic void %s(%s)\n{\n%s}\n\n", describe(e, k), place ? "  " : "", place ? place : "", name, n ? sb_text(&params) : "void", text);
+	sb_printf(e->code, "/* %s%s%s */\nstatic void %s(%s)\n{\n%s}\n\n", describe(e, k), place ? "  " : "", place ? place : "", name,
+	          n ? sb_text(&params) : "void", text);
 	emit_line(e, "%s(%s);", name, n ? sb_text(&args) : "");
 }

@@ -9,33 +9,33 @@ typedef struct Emit {
 	Module *m;
 	Program *p;
 	CodegenOptions o;
-	const char *prefix, *PREFIX;   /* "digits", "DIGITS" */
+	const char *prefix, *PREFIX; /* "digits", "DIGITS" */
 	StrBuf *out;
 	int indent;
 	LoopFunc *f;
-	Map text;                      /* Node -> const char *: how a node is written where it is used */
-	Map uses;                      /* Node -> Use */
-	Map refs;                      /* Buf -> const char *: how a buffer is written, where that is not its name */
-	VEC(const char *) tables;      /* names of constant arrays already written */
+	Map text;                 /* Node -> const char *: how a node is written where it is used */
+	Map uses;                 /* Node -> Use */
+	Map refs;                 /* Buf -> const char *: how a buffer is written, where that is not its name */
+	VEC(const char *) tables; /* names of constant arrays already written */
 	StrBuf *constants, *code;
-	Map symbols;                   /* interned C names at file scope */
+	Map symbols; /* interned C names at file scope */
 	int next_temp;
 } Emit;
 
 void emit_line(Emit *e, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
-const char *emit_symbol(Emit *e, const char *hint);              /* unique at file scope, with the prefix */
-const char *emit_place(Emit *e, Loc loc);                        /* "digits.mx:17" or NULL */
-const char *emit_dim(Emit *e, Dim d);                            /* a C expression, an atom */
-const char *buf_text(Emit *e, const Buf *b);                     /* pointer, array, or the value of a scalar */
+const char *emit_symbol(Emit *e, const char *hint); /* unique at file scope, with the prefix */
+const char *emit_place(Emit *e, Loc loc);           /* "digits.mx:17" or NULL */
+const char *emit_dim(Emit *e, Dim d);               /* a C expression, an atom */
+const char *buf_text(Emit *e, const Buf *b);        /* pointer, array, or the value of a scalar */
 const char *buf_ctype(const Buf *b);
-bool buf_is_value(const Buf *b);                                 /* written without subscript */
+bool buf_is_value(const Buf *b); /* written without subscript */
 Dim buf_elements(Emit *e, const Buf *b);
 
 /* c_expr.c */
 void emit_body(Emit *e, Body *b);
 const char *scalar_text(Emit *e, Scalar s);
 /* c_kernel.c */
-void emit_kernel(Emit *e, Kernel *k, int number);                /* the function to e->code, the call at e->out */
+void emit_kernel(Emit *e, Kernel *k, int number); /* the function to e->code, the call at e->out */
 /* c_func.c */
 void emit_func(Emit *e, LoopFunc *f);
 const char *emit_func_name(Emit *e, const LoopFunc *f);
@@ -44,10 +44,21 @@ const char *emit_template(Emit *e, const char *kernel, DType d);
 /* support.c: the definitions of kernels/support.h that text uses, into out. */
 void emit_support(Emit *e, StrBuf *out, const char *text);
 /* signature.c */
-typedef struct NamedText { const char *name, *text; } NamedText;
+typedef struct NamedText {
+	const char *name, *text;
+} NamedText;
 typedef VEC(NamedText) VEC_OF_TEXT;
-typedef struct SigArg { const char *name, *path; bool tree, inout, by_value; int first, n; const char *type_name; } SigArg;
-typedef struct CSignature { Func *f; SigArg *param, *result; int nparam, nresult; } CSignature;
+typedef struct SigArg {
+	const char *name, *path;
+	bool tree, inout, by_value;
+	int first, n;
+	const char *type_name;
+} SigArg;
+typedef struct CSignature {
+	Func *f;
+	SigArg *param, *result;
+	int nparam, nresult;
+} CSignature;
 CSignature c_signature(Emit *e, Func *f);
 void emit_prototype(Emit *e, StrBuf *out, Func *f);
 void emit_structs(Emit *e, StrBuf *out);

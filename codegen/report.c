@@ -2,7 +2,11 @@
 #include <string.h>
 #include "emit.h"
 
-typedef struct Count { StrBuf *out; Emit *e; int kernels, nests, loops, calls; } Count;
+typedef struct Count {
+	StrBuf *out;
+	Emit *e;
+	int kernels, nests, loops, calls;
+} Count;
 
 static void count_step(void *p, StepList *list, Step *s)
 {
@@ -22,7 +26,7 @@ static void count_step(void *p, StepList *list, Step *s)
 		Nest *n = k->stages[i];
 		const char *place = emit_place(c->e, n->loc);
 		sb_printf(c->out, "    %-14s %-24s %s%s\n", n->what, n->out ? type_str(c->e->a, n->out->type) : "", place ? place : "",
-				  n->out && n->out->space == BUF_ROW ? (n->out->in_arena ? "  row buffer in the arena" : "  row buffer") : "");
+		          n->out && n->out->space == BUF_ROW ? (n->out->in_arena ? "  row buffer in the arena" : "  row buffer") : "");
 		c->nests++;
 	}
 }
@@ -35,6 +39,7 @@ void codegen_report(StrBuf *out, Program *p)
 		Count c = {.out = out, .e = &e};
 		sb_printf(out, "%s\n", f->func->name);
 		steps_walk(&f->steps, count_step, &c);
-		sb_printf(out, "  %d nests in %d kernels, %d run-time loops, %d calls; arena %s bytes\n\n", c.nests, c.kernels, c.loops, c.calls, dim_str(e.a, f->arena));
+		sb_printf(out, "  %d nests in %d kernels, %d run-time loops, %d calls; arena %s bytes\n\n", c.nests, c.kernels, c.loops, c.calls,
+		          dim_str(e.a, f->arena));
 	}
 }

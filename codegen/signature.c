@@ -3,7 +3,10 @@
 #include <string.h>
 #include "emit.h"
 
-static size_t top(const char *path) { return strcspn(path, "."); }
+static size_t top(const char *path)
+{
+	return strcspn(path, ".");
+}
 
 static const char *struct_type(Emit *e, const Func *f, const char *path, size_t n)
 {
@@ -14,9 +17,12 @@ static const char *struct_type(Emit *e, const Func *f, const char *path, size_t 
 
 static const char *c_name(Emit *e, const char *s, size_t n)
 {
-	static const char *const reserved[] = {"auto", "break", "case", "char", "const", "continue", "default", "do", "double", "else", "enum", "extern", "float", "for", "goto", "if", "inline", "int",
-		"long", "register", "restrict", "return", "short", "signed", "sizeof", "static", "struct", "switch", "typedef", "union", "unsigned", "void", "volatile", "while", "bool", "class", "new",
-		"delete", "this", "template", "operator", "private", "public", "protected", "arena", "default", "using", "try", "catch", "namespace", "export", "not", "and", "or"};
+	static const char *const reserved[] = {
+	    "auto",   "break",   "case",   "char",   "const",  "continue",  "default",  "do",       "double",   "else",     "enum",
+	    "extern", "float",   "for",    "goto",   "if",     "inline",    "int",      "long",     "register", "restrict", "return",
+	    "short",  "signed",  "sizeof", "static", "struct", "switch",    "typedef",  "union",    "unsigned", "void",     "volatile",
+	    "while",  "bool",    "class",  "new",    "delete", "this",      "template", "operator", "private",  "public",   "protected",
+	    "arena",  "default", "using",  "try",    "catch",  "namespace", "export",   "not",      "and",      "or"};
 	char *t = arena_strndup(e->a, s, n);
 	for (size_t i = 0; i < sizeof reserved / sizeof *reserved; i++)
 		if (!strcmp(t, reserved[i])) return arena_printf(e->a, "%s_", t);
@@ -36,7 +42,7 @@ static int group(Emit *e, Func *f, const char *const *path, const bool *skip, in
 		*a = (SigArg){.first = i, .path = arena_strndup(e->a, path[i], len), .tree = path[i][len] == '.'};
 		a->name = c_name(e, path[i], len);
 		if (a->tree) {
-			const char *written = map_get(&e->symbols, path[i]);   /* by emit_structs */
+			const char *written = map_get(&e->symbols, path[i]); /* by emit_structs */
 			a->type_name = written ? written : struct_type(e, f, path[i], len);
 		}
 		while (i < n && !strncmp(path[i], a->path, len) && top(path[i]) == len) {
@@ -56,7 +62,10 @@ CSignature c_signature(Emit *e, Func *f)
 	g.result = NEW_ARRAY(e->a, SigArg, nr + 1);
 	bool *skip = NEW_ARRAY(e->a, bool, nr + 1);
 	const char **pp = NEW_ARRAY(e->a, const char *, np + 1), **rp = NEW_ARRAY(e->a, const char *, nr + 1);
-	for (int i = 0; i < np; i++) pp[i] = f->param_path && f->param_path[i] ? f->param_path[i] : f->body->param[i]->name ? f->body->param[i]->name : arena_printf(e->a, "arg%d", i);
+	for (int i = 0; i < np; i++)
+		pp[i] = f->param_path && f->param_path[i] ? f->param_path[i]
+		        : f->body->param[i]->name         ? f->body->param[i]->name
+		                                          : arena_printf(e->a, "arg%d", i);
 	for (int i = 0; i < nr; i++) {
 		rp[i] = f->result_path && f->result_path[i] ? f->result_path[i] : nr == 1 ? "out" : arena_printf(e->a, "out%d", i);
 		skip[i] = f->result_alias && f->result_alias[i] >= 0;
@@ -93,9 +102,16 @@ void emit_prototype(Emit *e, StrBuf *out, Func *f)
 	sb_printf(out, "%svoid *arena)", n ? ", " : "");
 }
 
-/* --- structs: a tree of fields per argument, each type written once ----------------------------------------------------------------------- */
-typedef struct Leaf { const char *path; const Type *type; } Leaf;
-static bool starts(const char *path, const char *prefix, size_t n) { return !strncmp(path, prefix, n) && path[n] == '.'; }
+/* --- structs: a tree of fields per argument, each type written once
+ * ----------------------------------------------------------------------- */
+typedef struct Leaf {
+	const char *path;
+	const Type *type;
+} Leaf;
+static bool starts(const char *path, const char *prefix, size_t n)
+{
+	return !strncmp(path, prefix, n) && path[n] == '.';
+}
 
 /* Writes the struct for leaves[0..n), all below path; returns its C type name. Inner structs come first. */
 static const char *write_struct(Emit *e, Func *f, StrBuf *out, VEC_OF_TEXT *seen, const char *path, const Leaf *leaf, int n)
@@ -122,7 +138,7 @@ static const char *write_struct(Emit *e, Func *f, StrBuf *out, VEC_OF_TEXT *seen
 	bool named = false;
 	for (int i = 0; i < f->nstructs; i++) named |= !strcmp(f->structs[i].path, path);
 	if (!named && strchr(path, '.')) {
-		StrBuf b;      /* without a name of its own: after its path */
+		StrBuf b; /* without a name of its own: after its path */
 		sb_init(&b, e->a);
 		sb_printf(&b, "%s_", e->prefix);
 		for (const char *s = path; *s; s++) sb_putc(&b, *s == '.' ? '_' : *s);
@@ -145,7 +161,8 @@ static const char *write_struct(Emit *e, Func *f, StrBuf *out, VEC_OF_TEXT *seen
 /* X(path, ctype, dtype, count, rank, {shape}) for each leaf of a struct with static shapes. */
 static void write_leaves(Emit *e, StrBuf *out, const char *name, const char *path, const Leaf *leaf, int n)
 {
-	static const char *const st[DT_COUNT] = {"BOOL", "U8", "U16", "U32", "U64", "I8", "I16", "I32", "I64", "F16", "BF16", "F32", "F64", "C64"};
+	static const char *const st[DT_COUNT] = {"BOOL", "U8",  "U16", "U32",  "U64", "I8",  "I16",
+	                                         "I32",  "I64", "F16", "BF16", "F32", "F64", "C64"};
 	StrBuf b;
 	sb_init(&b, e->a);
 	for (int i = 0; i < n; i++) {
@@ -162,7 +179,8 @@ static void write_leaves(Emit *e, StrBuf *out, const char *name, const char *pat
 			if (isdigit((unsigned char)*s) && s[-1] == '.') sb_putc(&member, '_');
 			sb_putc(&member, *s);
 		}
-		sb_printf(&b, " \\\n\tX(%s, %s, \"%s\", %lld, %d, {%s})", sb_text(&member), dtype_ctype(t->dtype), st[t->dtype], (long long)count, t->rank, t->rank ? sb_text(&shape) : "1");
+		sb_printf(&b, " \\\n\tX(%s, %s, \"%s\", %lld, %d, {%s})", sb_text(&member), dtype_ctype(t->dtype), st[t->dtype], (long long)count,
+		          t->rank, t->rank ? sb_text(&shape) : "1");
 	}
 	StrBuf up;
 	sb_init(&up, e->a);
@@ -187,7 +205,8 @@ void emit_structs(Emit *e, StrBuf *out)
 			int n = 0;
 			for (int j = 0; n < a->n; j++) {
 				if (!param && f->result_alias && f->result_alias[a->first + j] >= 0) continue;
-				leaf[n++] = param ? (Leaf){f->param_path[a->first + j], f->body->param[a->first + j]->type} : (Leaf){f->result_path[a->first + j], f->body->result[a->first + j]->type};
+				leaf[n++] = param ? (Leaf){f->param_path[a->first + j], f->body->param[a->first + j]->type}
+				                  : (Leaf){f->result_path[a->first + j], f->body->result[a->first + j]->type};
 			}
 			const char *name = write_struct(e, f, out, &seen, a->path, leaf, n);
 			a->type_name = name + strlen(e->prefix) + 1;
@@ -201,5 +220,8 @@ void emit_structs(Emit *e, StrBuf *out)
 		}
 	}
 	if (lists.n)
-		sb_printf(out, "/* The leaves of each structure, to allocate, save and load them: X(member, C type, safetensors dtype, number of elements, rank, {shape}). */\n%s", sb_text(&lists));
+		sb_printf(out,
+		          "/* The leaves of each structure, to allocate, save and load them: X(member, C type, safetensors dtype, number of "
+		          "elements, rank, {shape}). */\n%s",
+		          sb_text(&lists));
 }

@@ -4,7 +4,10 @@
 #include "../ir/elem_text.h"
 #include "emit.h"
 
-extern const struct { const char *name, *text; size_t n; } kernel_sources[];
+extern const struct {
+	const char *name, *text;
+	size_t n;
+} kernel_sources[];
 
 static const char *kernel_source(const char *name)
 {
@@ -13,8 +16,15 @@ static const char *kernel_source(const char *name)
 	return "";
 }
 
-typedef struct Definition { const char *name, *text, *needs; size_t nname, ntext, nneeds; bool used; } Definition;
-typedef struct Definitions { Definition *at; int n, cap; } Definitions;
+typedef struct Definition {
+	const char *name, *text, *needs;
+	size_t nname, ntext, nneeds;
+	bool used;
+} Definition;
+typedef struct Definitions {
+	Definition *at;
+	int n, cap;
+} Definitions;
 
 /* "@def NAME needs A B" opens a definition, which goes up to the comment that opens the next one, or to the end. */
 static Definitions parse_definitions(Arena *a)
@@ -28,7 +38,7 @@ static Definitions parse_definitions(Arena *a)
 		while (isalnum((unsigned char)*end) || *end == '_') end++;
 		Definition x = {.name = name, .nname = (size_t)(end - name), .text = close + 3, .needs = end, .nneeds = (size_t)(close - end)};
 		x.ntext = next ? (size_t)(next - x.text) : strlen(x.text);
-		const char *section = strstr(x.text, "/* ----");     /* a heading before the next definition is not part of this one */
+		const char *section = strstr(x.text, "/* ----"); /* a heading before the next definition is not part of this one */
 		if (section && section < x.text + x.ntext) x.ntext = (size_t)(section - x.text);
 		VEC_PUSH(a, d, x);
 		s = next;
@@ -104,14 +114,16 @@ const char *emit_template(Emit *e, const char *kernel, DType d)
 	end = strstr(text, "/* @");
 	DType c = dtype_compute(d);
 	bool half = c != d, order = strcmp(kernel, "random_bits") != 0;
-	const char *before = arena_printf(e->a, "%s_before_%s", e->prefix, dtype_name(c)), *load = half ? arena_printf(e->a, "mx_f32_from_%s", dtype_name(d)) : "";
+	const char *before = arena_printf(e->a, "%s_before_%s", e->prefix, dtype_name(c)),
+	           *load = half ? arena_printf(e->a, "mx_f32_from_%s", dtype_name(d)) : "";
 	const char *known = module_str(e->m, before);
 	bool have = false;
 	for (int i = 0; i < e->tables.n; i++) have |= e->tables.at[i] == known;
 	if (order && !have) {
 		VEC_PUSH(e->a, e->tables, known);
 		sb_printf(e->constants, "static inline bool %s(%s a, %s b)\n{\n\t", before, elem_ctype(d), elem_ctype(d));
-		if (c == DT_c64) sb_put(e->constants, "if (mx_c64_isnan(a) || mx_c64_isnan(b)) return !mx_c64_isnan(a);\n\treturn mx_c64_lt(a, b);\n}\n\n");
+		if (c == DT_c64)
+			sb_put(e->constants, "if (mx_c64_isnan(a) || mx_c64_isnan(b)) return !mx_c64_isnan(a);\n\treturn mx_c64_lt(a, b);\n}\n\n");
 		else sb_printf(e->constants, "return a < b%s;\n}\n\n", dtype_is_float(c) ? " || (a == a && b != b)" : "");
 	}
 	const char *const pairs[][2] = {{"NAME", name}, {"T", dtype_ctype(d)}, {"V", elem_ctype(d)}, {"BEFORE", before}, {"LOAD", load}};

@@ -8,8 +8,16 @@
 enum { MAX_STAGES = 24, ROW_STACK_BYTES = 4096, KERNEL_STACK_BYTES = 16384 };
 
 /* --- may two kernels merge over p axes? --------------------------------------------------------------------------------------------- */
-typedef struct Touch { Buf *buf; const Index *index; int nindex, kind; Nest *stage; } Touch;
-typedef struct Touches { Arena *a; VEC(Touch) at; } Touches;
+typedef struct Touch {
+	Buf *buf;
+	const Index *index;
+	int nindex, kind;
+	Nest *stage;
+} Touch;
+typedef struct Touches {
+	Arena *a;
+	VEC(Touch) at;
+} Touches;
 
 static void collect(void *p, Nest *s, Buf *b, const Index *index, int nindex, int kind)
 {
@@ -52,7 +60,9 @@ static int common_axes(const Kernel *a, const Nest *s)
 }
 
 /* --- merging ------------------------------------------------------------------------------------------------------------------------- */
-typedef struct Rename { const Axis *from, *to; } Rename;
+typedef struct Rename {
+	const Axis *from, *to;
+} Rename;
 
 static void rename_index(Index *x, int n, const Rename *r)
 {
@@ -126,8 +136,15 @@ static bool fuse_list(Arena *a, StepList *list)
 }
 
 /* --- row buffers --------------------------------------------------------------------------------------------------------------------- */
-typedef struct Owner { Kernel *kernel; bool other; } Owner;
-typedef struct Owners { Arena *a; Map of; Kernel *now; } Owners;
+typedef struct Owner {
+	Kernel *kernel;
+	bool other;
+} Owner;
+typedef struct Owners {
+	Arena *a;
+	Map of;
+	Kernel *now;
+} Owners;
 
 static Owner *owner_of(Owners *o, Buf *b)
 {
@@ -162,7 +179,8 @@ static void note_step(void *p, StepList *list, Step *s)
 		o->now = s->kernel;
 		for (int i = 0; i < s->kernel->nstages; i++) stage_accesses(s->kernel->stages[i], note_access, o);
 	}
-	other_use(o, s->limit), other_use(o, s->cond), other_use(o, s->dst), other_use(o, s->src), other_use(o, s->scratch), other_use(o, s->counter);
+	other_use(o, s->limit), other_use(o, s->cond), other_use(o, s->dst), other_use(o, s->src), other_use(o, s->scratch),
+	    other_use(o, s->counter);
 	for (int i = 0; i < s->nargs; i++) other_use(o, s->args[i]);
 	for (int i = 0; i < s->nresults; i++) other_use(o, s->results[i]);
 	for (int i = 0; i < s->nvalues; i++) other_use(o, s->values[i]);

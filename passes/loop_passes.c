@@ -7,5 +7,11 @@ bool pass_lower(PassCtx *c)
 	c->program = lower_program(c->m->arena, c->m);
 	return true;
 }
-bool pass_fuse(PassCtx *c) { return fuse_program(c->program); }
-bool pass_plan(PassCtx *c) { return plan_program(c->program); }
+bool pass_fuse(PassCtx *c)
+{
+	return fuse_program(c->program);
+}
+bool pass_plan(PassCtx *c)
+{
+	return plan_program(c->program);
+}

@@ -2,7 +2,10 @@
 #include <inttypes.h>
 #include "loop_walk.h"
 
-typedef struct Out { StrBuf *b; Arena *a; } Out;
+typedef struct Out {
+	StrBuf *b;
+	Arena *a;
+} Out;
 
 static void tabs(Out *o, int n)
 {
@@ -69,12 +72,16 @@ static void put_node(Out *o, const Node *n, int depth)
 		sb_printf(o->b, "store%s%s ", n->mode ? " " : "", n->mode ? n->mode : "");
 		put_access(o, n, n->buf), put_args(o, n);
 		break;
-	case N_IDIV: case N_IMOD: case N_MULTIPLE:
+	case N_IDIV:
+	case N_IMOD:
+	case N_MULTIPLE:
 		sb_put(o->b, n->kind == N_IDIV ? "quotient " : n->kind == N_IMOD ? "remainder " : "multiple ");
 		put_index(o, n->index), sb_printf(o->b, " by %s", dim_str(o->a, n->hi));
 		break;
 	case N_CLAMP: sb_put(o->b, "clamp"), put_args(o, n), sb_printf(o->b, " to %s..%s", dim_str(o->a, n->lo), dim_str(o->a, n->hi)); break;
-	case N_TEST: sb_printf(o->b, "test %s <= ", dim_str(o->a, n->lo)), put_index(o, n->index), sb_printf(o->b, " < %s", dim_str(o->a, n->hi)); break;
+	case N_TEST:
+		sb_printf(o->b, "test %s <= ", dim_str(o->a, n->lo)), put_index(o, n->index), sb_printf(o->b, " < %s", dim_str(o->a, n->hi));
+		break;
 	case N_INRANGE: sb_put(o->b, "inrange"), put_args(o, n), sb_printf(o->b, " < %s", dim_str(o->a, n->hi)); break;
 	case N_IF: sb_put(o->b, "if"), put_args(o, n); break;
 	case N_FOR: sb_put(o->b, "for"), put_axes(o, n); break;
@@ -84,7 +91,10 @@ static void put_node(Out *o, const Node *n, int depth)
 		sb_printf(o->b, "scan %s%s%s", op_row(n->op)->name, n->reverse ? " reverse" : "", n->exclusive ? " exclusive" : "");
 		put_axes(o, n), sb_put(o->b, " to "), put_access(o, n, n->buf);
 		break;
-	case N_RAW: sb_printf(o->b, "%s %s%s%s", n->mode, n->buf ? n->buf->name : "", n->src ? " from " : "", n->src ? n->src->name : ""), put_args(o, n); break;
+	case N_RAW:
+		sb_printf(o->b, "%s %s%s%s", n->mode, n->buf ? n->buf->name : "", n->src ? " from " : "", n->src ? n->src->name : ""),
+		    put_args(o, n);
+		break;
 	}
 	if (n->body) {
 		sb_put(o->b, " {\n");
@@ -116,7 +126,8 @@ static void put_kernel(Out *o, const Kernel *k, int depth)
 {
 	int outer = k->nstages > 1 ? k->nouter : 0;
 	tabs(o, depth++), sb_put(o->b, "kernel {\n");
-	for (int i = 0; i < outer; i++) tabs(o, depth++), sb_printf(o->b, "for %s in %s {\n", k->outer[i]->name, dim_str(o->a, k->outer[i]->extent));
+	for (int i = 0; i < outer; i++)
+		tabs(o, depth++), sb_printf(o->b, "for %s in %s {\n", k->outer[i]->name, dim_str(o->a, k->outer[i]->extent));
 	for (int i = 0; i < k->nstages; i++) {
 		const Nest *s = k->stages[i];
 		tabs(o, depth), sb_printf(o->b, "# %s%s%s\n", s->what, s->out ? " -> " : "", s->out ? s->out->name : "");
@@ -141,14 +152,16 @@ static void put_steps(Out *o, const StepList *list, int depth)
 			for (int k = 0; k < s->nresults; k++) sb_printf(o->b, " %s", s->results[k]->name);
 			sb_putc(o->b, '\n');
 			break;
-		case STEP_PRINT: case STEP_ASSERT:
+		case STEP_PRINT:
+		case STEP_ASSERT:
 			tabs(o, depth), sb_put(o->b, s->kind == STEP_PRINT ? "print" : "assert");
 			for (int k = 0; k < s->nvalues; k++) sb_printf(o->b, " %s", s->values[k]->name);
 			sb_putc(o->b, '\n');
 			break;
 		case STEP_LOOP:
-			tabs(o, depth), sb_printf(o->b, "loop %s%s%s%s%s%s {\n", s->axis->name, s->axis->extent ? " in " : "", s->axis->extent ? dim_str(o->a, s->axis->extent) : "", s->reverse ? " reverse" : "",
-									  s->limit ? " limit " : "", s->limit ? s->limit->name : "");
+			tabs(o, depth), sb_printf(o->b, "loop %s%s%s%s%s%s {\n", s->axis->name, s->axis->extent ? " in " : "",
+			                          s->axis->extent ? dim_str(o->a, s->axis->extent) : "", s->reverse ? " reverse" : "",
+			                          s->limit ? " limit " : "", s->limit ? s->limit->name : "");
 			put_steps(o, &s->head, depth + 1);
 			if (s->cond) tabs(o, depth + 1), sb_printf(o->b, "while %s\n", s->cond->name);
 			put_steps(o, &s->body, depth + 1);

@@ -16,7 +16,11 @@ void body_walk(Body *b, NodeFn *fn, void *ctx)
 	}
 }
 
-typedef struct Visit { Nest *s; AccessFn *fn; void *ctx; } Visit;
+typedef struct Visit {
+	Nest *s;
+	AccessFn *fn;
+	void *ctx;
+} Visit;
 
 static void visit_node(void *p, Node *n)
 {

@@ -7,10 +7,10 @@ typedef enum AccessKind { ACCESS_READ = 1, ACCESS_WRITE = 2, ACCESS_WHOLE = 4 /*
 typedef void AccessFn(void *ctx, Nest *s, Buf *b, const Index *index, int nindex, int kind);
 void stage_accesses(Nest *s, AccessFn *fn, void *ctx);
 typedef void StepFn(void *ctx, StepList *list, Step *s);
-void steps_walk(StepList *list, StepFn *fn, void *ctx);          /* a step before the steps inside it */
+void steps_walk(StepList *list, StepFn *fn, void *ctx); /* a step before the steps inside it */
 typedef void NodeFn(void *ctx, Node *n);
-void body_walk(Body *b, NodeFn *fn, void *ctx);                  /* nodes of b and of the bodies inside, in order */
-Buf *buf_root(Buf *b);                                           /* whose memory it is */
+void body_walk(Body *b, NodeFn *fn, void *ctx); /* nodes of b and of the bodies inside, in order */
+Buf *buf_root(Buf *b);                          /* whose memory it is */
 /* index[0..p) are exactly axis[0..p). */
 bool index_aligned(const Index *index, int nindex, const Axis *const *axis, int p);
 #endif

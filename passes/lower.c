@@ -110,7 +110,7 @@ static void store_into(Lower *L, Value *v, Buf *dst)
 	i->target = dst;
 	lower_value_buf(L, v);
 	i->target = old;
-	i->buf = NULL;     /* other uses go on recomputing it: dst may change */
+	i->buf = NULL; /* other uses go on recomputing it: dst may change */
 	if (v->def->code == OP_const && v->type->rank > 0) {
 		i->buf = const_buf(L, v);
 		copy_step(L, dst, i->buf);
@@ -125,7 +125,8 @@ static bool may_target(Lower *L, Value *v, Block *b, Value *old)
 	if (!v->def || v->block != b || i->target || i->buf) return false;
 	if (!i->stored && !v->def->nregion && v->def->code != OP_call) return false;
 	if (!old) return true;
-	if (v->def->nregion || v->def->code == OP_call || lower_info(L, old)->yields) return reads_over(L, old, v->def, false) && !lower_info(L, old)->yields;
+	if (v->def->nregion || v->def->code == OP_call || lower_info(L, old)->yields)
+		return reads_over(L, old, v->def, false) && !lower_info(L, old)->yields;
 	if ((v->def->code == OP_dupdate || v->def->code == OP_scatter) && v->def->in[0] == old) return i->in_place;
 	bool ew = op_is_elementwise(v->def->code);
 	if (!reads_over(L, old, v->def, ew)) return false;
@@ -195,7 +196,8 @@ static Buf *carry_buf(Lower *L, Op *op, int k)
 	if (out->target) return out->target;
 	bool shared = false;
 	for (int j = 0; j < op->nin; j++) shared |= j != k && op->in[j] == op->in[k];
-	if (!shared && in->buf && owned(in->buf) && op->in[k]->block == op->block && reads_over(L, op->in[k], op, true) && !in->looped) return in->buf;
+	if (!shared && in->buf && owned(in->buf) && op->in[k]->block == op->block && reads_over(L, op->in[k], op, true) && !in->looped)
+		return in->buf;
 	return lower_buf(L, BUF_ARENA, op->out[k]->type, op->out[k], NULL);
 }
 
@@ -235,7 +237,7 @@ static void lower_loop(Lower *L, Op *op)
 			if (carry[j] == carry[k]) carry[k] = lower_buf(L, BUF_ARENA, op->out[k]->type, op->out[k], NULL);
 	}
 	Buf **saved = NEW_ARRAY(L->a, Buf *, nc + 1);
-	for (int k = 0; k < nc; k++) {      /* an initial value that another carry's buffer holds is saved first */
+	for (int k = 0; k < nc; k++) { /* an initial value that another carry's buffer holds is saved first */
 		Buf *b = lower_info(L, op->in[k])->buf;
 		for (int j = 0; b && b != carry[k] && j < k; j++)
 			if (carry[j] == b && !saved[k]) saved[k] = lower_buf(L, BUF_ARENA, op->in[k]->type, op->in[k], "saved");
@@ -264,7 +266,8 @@ static void lower_loop(Lower *L, Op *op)
 		if (has_while) lower_info(L, op->region[1]->param[k])->buf = carry[k];
 		if (may_target(L, body->result[k], body, body->param[1 + k])) lower_info(L, body->result[k])->target = carry[k];
 	}
-	for (int k = 0; k < nx; k++) lower_info(L, body->param[1 + nc + k])->buf = row_alias(L, xs[k], body->param[1 + nc + k]->type, s->axis, body->param[1 + nc + k]);
+	for (int k = 0; k < nx; k++)
+		lower_info(L, body->param[1 + nc + k])->buf = row_alias(L, xs[k], body->param[1 + nc + k]->type, s->axis, body->param[1 + nc + k]);
 	int ny = op->nout - nc;
 	Buf **rows = NEW_ARRAY(L->a, Buf *, ny + 1);
 	for (int k = 0; k < ny; k++) {
@@ -347,10 +350,13 @@ static void lower_block(Lower *L, Block *b)
 }
 
 /* --- functions --------------------------------------------------------------------------------------------------------------------- */
-static const char *c_reserved[] = {"auto", "break", "case", "char", "const", "continue", "default", "do", "double", "else", "enum", "extern", "float", "for", "goto", "if", "inline", "int", "long",
-	"register", "restrict", "return", "short", "signed", "sizeof", "static", "struct", "switch", "typedef", "union", "unsigned", "void", "volatile", "while", "bool", "true", "false", "class", "new",
-	"delete", "this", "template", "typename", "namespace", "operator", "private", "public", "protected", "virtual", "friend", "using", "try", "catch", "throw", "and", "or", "not", "xor", "arena",
-	"asm", "export", "explicit", "mutable", "INFINITY", "NAN", "I"};
+static const char *c_reserved[] = {
+    "auto",     "break",   "case",   "char",      "const",   "continue", "default",  "do",      "double",   "else",     "enum",
+    "extern",   "float",   "for",    "goto",      "if",      "inline",   "int",      "long",    "register", "restrict", "return",
+    "short",    "signed",  "sizeof", "static",    "struct",  "switch",   "typedef",  "union",   "unsigned", "void",     "volatile",
+    "while",    "bool",    "true",   "false",     "class",   "new",      "delete",   "this",    "template", "typename", "namespace",
+    "operator", "private", "public", "protected", "virtual", "friend",   "using",    "try",     "catch",    "throw",    "and",
+    "or",       "not",     "xor",    "arena",     "asm",     "export",   "explicit", "mutable", "INFINITY", "NAN",      "I"};
 
 static void collect_dim(void *p, const char *sym)
 {
@@ -369,7 +375,8 @@ static void collect_dims(Lower *L, Block *b)
 			for (int k = 0; k < op->out[i]->type->rank; k++) dim_symbols(op->out[i]->type->dim[k], collect_dim, L);
 		for (int i = 0; i < op->nattr; i++) {
 			if (attr_kind(op->attrs[i].key) == AK_DIM) dim_symbols(op->attrs[i].v.dim, collect_dim, L);
-			for (int k = 0; attr_kind(op->attrs[i].key) == AK_DIMS && k < op->attrs[i].n; k++) dim_symbols(op->attrs[i].v.dims[k], collect_dim, L);
+			for (int k = 0; attr_kind(op->attrs[i].key) == AK_DIMS && k < op->attrs[i].n; k++)
+				dim_symbols(op->attrs[i].v.dims[k], collect_dim, L);
 			if (attr_kind(op->attrs[i].key) == AK_FUNC) {
 				LoopFunc *g = map_get(&L->func, op->attrs[i].v.func);
 				for (int k = 0; g && k < g->dims.n; k++) collect_dim(L, g->dims.at[k]);
@@ -414,7 +421,8 @@ static LoopFunc *lower_func(Lower *parent, Func *f)
 	LoopFunc *known = map_get(&parent->func, f);
 	if (known) return known;
 	Lower *L = NEW(parent->a, Lower);
-	*L = (Lower){.a = parent->a, .m = parent->m, .dims = parent->dims, .p = parent->p, .facts = f->facts, .next_order = 1, .func = parent->func};
+	*L = (Lower){
+	    .a = parent->a, .m = parent->m, .dims = parent->dims, .p = parent->p, .facts = f->facts, .next_order = 1, .func = parent->func};
 	map_init(&L->info, L->a);
 	map_init(&L->names, L->a);
 	for (size_t i = 0; i < sizeof c_reserved / sizeof *c_reserved; i++) {

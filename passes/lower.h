@@ -4,17 +4,17 @@
 #include "loop.h"
 
 typedef struct Info {
-	int uses;                      /* operands, region results, captures */
-	bool stored;                   /* has a buffer of its own; otherwise recomputed where it is used */
-	int last;                      /* number of the last op that reads it, through values that are not stored */
-	int order;                     /* number of the defining op */
-	int cost;                      /* operations to recompute one element */
+	int uses;    /* operands, region results, captures */
+	bool stored; /* has a buffer of its own; otherwise recomputed where it is used */
+	int last;    /* number of the last op that reads it, through values that are not stored */
+	int order;   /* number of the defining op */
+	int cost;    /* operations to recompute one element */
 	Buf *buf;
-	Buf *target;                   /* where it is wanted: a result, a carry, a row */
-	VEC(Op *) users;               /* each op once per use */
-	bool looped;                   /* read inside a run-time loop that it is defined outside of */
-	int yields;                    /* uses as a result of its own block */
-	bool in_place;                 /* dupdate, scatter: may overwrite operand 0 */
+	Buf *target;     /* where it is wanted: a result, a carry, a row */
+	VEC(Op *) users; /* each op once per use */
+	bool looped;     /* read inside a run-time loop that it is defined outside of */
+	int yields;      /* uses as a result of its own block */
+	bool in_place;   /* dupdate, scatter: may overwrite operand 0 */
 } Info;
 
 typedef struct Lower {
@@ -24,13 +24,13 @@ typedef struct Lower {
 	Program *p;
 	LoopFunc *f;
 	const DimFacts *facts;
-	Map info;                      /* Value -> Info */
-	Map func;                      /* Func -> LoopFunc */
+	Map info; /* Value -> Info */
+	Map func; /* Func -> LoopFunc */
 	int next_node, next_order, next_axis;
-	StepList *steps;               /* where steps go */
+	StepList *steps; /* where steps go */
 	const Step *home;
 	Loc loc;
-	Map names;                     /* interned C names in use */
+	Map names; /* interned C names in use */
 } Lower;
 
 Info *lower_info(Lower *L, const Value *v);
@@ -63,5 +63,5 @@ Buf *lower_value_buf(Lower *L, Value *v);
 /* lower_stage.c: emits the kernels that compute v into buf. */
 void lower_stored(Lower *L, Op *op);
 Nest *stage_new(Lower *L, Value *v, Buf *out, const char *what);
-bool op_is_map(OpCode c);          /* computed element by element where it is used */
+bool op_is_map(OpCode c); /* computed element by element where it is used */
 #endif

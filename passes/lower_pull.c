@@ -24,7 +24,10 @@ Node *node_add(Lower *L, Body *b, NodeKind k, DType d)
 }
 
 /* --- indices ---------------------------------------------------------------------------------------------------------------------- */
-Index index_dim(Lower *L, Dim d) { return (Index){NULL, 0, d}; }
+Index index_dim(Lower *L, Dim d)
+{
+	return (Index){NULL, 0, d};
+}
 
 static Index index_term(Lower *L, Term t)
 {
@@ -32,8 +35,14 @@ static Index index_term(Lower *L, Term t)
 	return i;
 }
 
-Index index_axis(Lower *L, const Axis *x) { return index_term(L, (Term){x, NULL, dim_int(L->dims, 1)}); }
-Index index_node(Lower *L, Node *n) { return index_term(L, (Term){NULL, n, dim_int(L->dims, 1)}); }
+Index index_axis(Lower *L, const Axis *x)
+{
+	return index_term(L, (Term){x, NULL, dim_int(L->dims, 1)});
+}
+Index index_node(Lower *L, Node *n)
+{
+	return index_term(L, (Term){NULL, n, dim_int(L->dims, 1)});
+}
 
 Index index_add(Lower *L, Index a, Index b)
 {
@@ -81,8 +90,8 @@ static bool index_equal(const Index *a, const Index *b)
 /* --- nodes, each once ------------------------------------------------------------------------------------------------------------- */
 static bool node_equal(const Node *a, const Node *b)
 {
-	if (a->kind != b->kind || a->dtype != b->dtype || a->op != b->op || a->narg != b->narg || a->nindex != b->nindex || a->buf != b->buf || a->lo != b->lo ||
-		a->hi != b->hi || a->from != b->from)
+	if (a->kind != b->kind || a->dtype != b->dtype || a->op != b->op || a->narg != b->narg || a->nindex != b->nindex || a->buf != b->buf ||
+	    a->lo != b->lo || a->hi != b->hi || a->from != b->from)
 		return false;
 	for (int i = 0; i < a->narg; i++)
 		if (a->arg[i] != b->arg[i]) return false;
@@ -178,7 +187,10 @@ static Node *node_if(Lower *L, Body *b, Node *cond, DType d)
 /* --- one function per view -------------------------------------------------------------------------------------------------------- */
 typedef Index *Idx;
 
-static Idx idx_new(Lower *L, int n) { return NEW_ARRAY(L->a, Index, n + 1); }
+static Idx idx_new(Lower *L, int n)
+{
+	return NEW_ARRAY(L->a, Index, n + 1);
+}
 
 static Node *pull_broadcast(Lower *L, Body *b, Op *op, const Index *idx)
 {
@@ -290,7 +302,8 @@ static Node *pull_pad(Lower *L, Body *b, Op *op, const Index *idx)
 	for (int i = 0; i < t->rank; i++) {
 		Index at = index_offset(L, idx[i], dim_scale(c, lo->v.dims[i], -1, 1));
 		int64_t s = step->v.ints[i];
-		bool fits = s == 1 && dim_provable_nonneg(L->facts, dim_scale(c, lo->v.dims[i], -1, 1)) && dim_provable_nonneg(L->facts, dim_scale(c, hi->v.dims[i], -1, 1));
+		bool fits = s == 1 && dim_provable_nonneg(L->facts, dim_scale(c, lo->v.dims[i], -1, 1)) &&
+		            dim_provable_nonneg(L->facts, dim_scale(c, hi->v.dims[i], -1, 1));
 		Dim span = dim_add(c, dim_scale(c, dim_sub(c, t->dim[i], dim_int(c, 1)), s, 1), dim_int(c, 1));
 		cond = range_test(L, b, cond, at, dim_int(c, 0), span, fits);
 		in[i] = at;

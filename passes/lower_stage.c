@@ -9,8 +9,19 @@ Node *scatter_indices(Lower *L, Body *b, Op *op, const Index *at, Index *in);
 bool op_is_map(OpCode c)
 {
 	switch (c) {
-	case OP_broadcast: case OP_transpose: case OP_rev: case OP_slice: case OP_reshape: case OP_pad: case OP_concat: case OP_dslice: case OP_gather:
-	case OP_const: case OP_iota: case OP_dimsize: case OP_barrier: return true;
+	case OP_broadcast:
+	case OP_transpose:
+	case OP_rev:
+	case OP_slice:
+	case OP_reshape:
+	case OP_pad:
+	case OP_concat:
+	case OP_dslice:
+	case OP_gather:
+	case OP_const:
+	case OP_iota:
+	case OP_dimsize:
+	case OP_barrier: return true;
 	default: return op_is_elementwise(c);
 	}
 }
@@ -71,10 +82,14 @@ static void lower_concat(Lower *L, Value *v, Buf *out)
 static OpCode combine_op(OpCode c)
 {
 	switch (c) {
-	case OP_reduce_sum: case OP_cumsum: return OP_add;
-	case OP_reduce_prod: case OP_cumprod: return OP_mul;
-	case OP_reduce_max: case OP_cummax: return OP_maximum;
-	case OP_reduce_min: case OP_cummin: return OP_minimum;
+	case OP_reduce_sum:
+	case OP_cumsum: return OP_add;
+	case OP_reduce_prod:
+	case OP_cumprod: return OP_mul;
+	case OP_reduce_max:
+	case OP_cummax: return OP_maximum;
+	case OP_reduce_min:
+	case OP_cummin: return OP_minimum;
 	case OP_reduce_and: return OP_and;
 	case OP_reduce_or: return OP_or;
 	case OP_cumlogsumexp: return OP_logaddexp;
@@ -111,7 +126,10 @@ static Node *node_reduce(Lower *L, Body *b, OpCode op, DType d, const Axis *cons
 	return r;
 }
 
-static bool is_half(DType d) { return d == DT_f16 || d == DT_bf16; }
+static bool is_half(DType d)
+{
+	return d == DT_f16 || d == DT_bf16;
+}
 
 static void init_stage(Lower *L, Nest *s, Buf *out, OpCode op, const Index *idx, const Axis *const *axis, int n)
 {
@@ -203,7 +221,10 @@ static void lower_scan(Lower *L, Op *op)
 }
 
 /* --- dot -------------------------------------------------------------------------------------------------------------------------- */
-typedef struct Free { int64_t axis[MAX_RANK]; int n; } Free;
+typedef struct Free {
+	int64_t axis[MAX_RANK];
+	int n;
+} Free;
 static Free free_axes(const Type *t, const Attr *contract, const Attr *batch)
 {
 	Free f = {{0}, 0};
@@ -254,7 +275,8 @@ static Node *product(Lower *L, Body *b, DType d, Node *x, Node *y)
 static void lower_dot(Lower *L, Value *v, Buf *out)
 {
 	Op *op = v->def;
-	const Attr *lc = op_attr(op, AT_lhs_contract), *rc = op_attr(op, AT_rhs_contract), *lb = op_attr(op, AT_lhs_batch), *rb = op_attr(op, AT_rhs_batch);
+	const Attr *lc = op_attr(op, AT_lhs_contract), *rc = op_attr(op, AT_rhs_contract), *lb = op_attr(op, AT_lhs_batch),
+	           *rb = op_attr(op, AT_rhs_batch);
 	Value *x = op->in[0], *y = op->in[1];
 	const Type *tx = x->type, *ty = y->type;
 	DType d = tx->dtype;
@@ -340,7 +362,8 @@ static void lower_dupdate(Lower *L, Value *v, Buf *out)
 	Node *n = pull(L, s->body, u, idx);
 	for (int i = 0; i < axes->n; i++) {
 		int64_t a = axes->v.ints[i];
-		Node *at = node_clamp(L, s->body, pull(L, s->body, op->in[2 + i], NULL), dim_int(L->dims, 0), dim_sub(L->dims, x->type->dim[a], u->type->dim[a]));
+		Node *at = node_clamp(L, s->body, pull(L, s->body, op->in[2 + i], NULL), dim_int(L->dims, 0),
+		                      dim_sub(L->dims, x->type->dim[a], u->type->dim[a]));
 		idx[a] = index_add(L, idx[a], index_node(L, at));
 	}
 	node_store(L, s->body, out, idx, n, strcmp(op_str(op, AT_mode), "add") ? NULL : "add");
@@ -461,9 +484,20 @@ void lower_stored(Lower *L, Op *op)
 	Buf *out = lower_info(L, v)->buf;
 	switch (op->code) {
 	case OP_concat: lower_concat(L, v, out); break;
-	case OP_reduce_sum: case OP_reduce_prod: case OP_reduce_max: case OP_reduce_min: case OP_reduce_and: case OP_reduce_or: lower_reduce(L, v, out); break;
-	case OP_argmax: case OP_argmin: lower_arg(L, v, out); break;
-	case OP_cumsum: case OP_cumprod: case OP_cummax: case OP_cummin: case OP_cumlogsumexp: case OP_linrec: lower_scan(L, op); break;
+	case OP_reduce_sum:
+	case OP_reduce_prod:
+	case OP_reduce_max:
+	case OP_reduce_min:
+	case OP_reduce_and:
+	case OP_reduce_or: lower_reduce(L, v, out); break;
+	case OP_argmax:
+	case OP_argmin: lower_arg(L, v, out); break;
+	case OP_cumsum:
+	case OP_cumprod:
+	case OP_cummax:
+	case OP_cummin:
+	case OP_cumlogsumexp:
+	case OP_linrec: lower_scan(L, op); break;
 	case OP_dot: lower_dot(L, v, out); break;
 	case OP_dupdate: lower_dupdate(L, v, out); break;
 	case OP_scatter: lower_scatter(L, v, out); break;

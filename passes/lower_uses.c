@@ -72,7 +72,10 @@ static int op_cost(const Op *op)
 	return op_row(op->code)->flags & OPF_CHEAP ? 1 : 8;
 }
 
-static bool is_trivial(const Value *v) { return !v->def || v->def->code == OP_const || v->def->code == OP_iota || v->def->code == OP_dimsize; }
+static bool is_trivial(const Value *v)
+{
+	return !v->def || v->def->code == OP_const || v->def->code == OP_iota || v->def->code == OP_dimsize;
+}
 
 /* Does a use of v in op compute an element of v more than once? */
 static bool repeats(const Op *op, const Value *v)
@@ -87,7 +90,8 @@ static bool repeats(const Op *op, const Value *v)
 
 static bool needs_memory(const Op *op)
 {
-	return op->nregion || op->code == OP_call || op->code == OP_print || op->code == OP_assert || op->code == OP_rng_bits || op->code == OP_bitcast;
+	return op->nregion || op->code == OP_call || op->code == OP_print || op->code == OP_assert || op->code == OP_rng_bits ||
+	       op->code == OP_bitcast;
 }
 
 static void decide(Lower *L, Op *op)
@@ -111,8 +115,8 @@ static void decide(Lower *L, Op *op)
 			repeated |= repeats(me->users.at[i], v);
 			memory |= needs_memory(me->users.at[i]) && me->users.at[i]->block == v->block && !me->users.at[i]->nregion;
 		}
-		me->stored = me->yields > 0 || memory || me->cost > LARGE || (me->looped && me->cost > 0) || (me->uses > 1 && me->cost > CHEAP_USES) ||
-					 (repeated && me->cost > 1);
+		me->stored = me->yields > 0 || memory || me->cost > LARGE || (me->looped && me->cost > 0) ||
+		             (me->uses > 1 && me->cost > CHEAP_USES) || (repeated && me->cost > 1);
 	}
 }
 
@@ -183,7 +187,10 @@ bool value_reads(Lower *L, Value *v, Value *p)
 	return false;
 }
 
-static bool is_update(const Op *op) { return op->code == OP_dupdate || op->code == OP_scatter; }
+static bool is_update(const Op *op)
+{
+	return op->code == OP_dupdate || op->code == OP_scatter;
+}
 
 /* An update may overwrite its operand when nobody reads that afterwards; what is written must not read it meanwhile: it is stored first. */
 static void plan_updates(Lower *L, Block *b)

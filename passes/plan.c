@@ -1,10 +1,16 @@
-/* plan: gives every arena buffer an offset. Steps are numbered in order of execution; a buffer lives from its first to its last access, over
- * the whole of a run-time loop that it is carried through. Buffers with disjoint lives share a slot when one is shown to be no larger.
+/* plan: gives every arena buffer an offset. Steps are numbered in order of execution; a buffer lives from its first to its last access,
+ * over the whole of a run-time loop that it is carried through. Buffers with disjoint lives share a slot when one is shown to be no larger.
  * Offsets and the total are polynomials in the dimensions. Needs fused loop IR; changes nothing but offsets. */
 #include <stdlib.h>
 #include "loop_walk.h"
 
-typedef struct Planner { LoopFunc *f; DimCtx *c; int now; const Step *loop[64]; int nloops; } Planner;
+typedef struct Planner {
+	LoopFunc *f;
+	DimCtx *c;
+	int now;
+	const Step *loop[64];
+	int nloops;
+} Planner;
 
 /* b is accessed at step s. Outside its home loop the access counts for the whole of the outermost loop in between. */
 static void touch(Planner *p, Buf *b)
@@ -67,7 +73,11 @@ static Dim buf_bytes(DimCtx *c, const DimFacts *f, const Buf *b)
 	return dim_scale(c, dim_floordiv(c, f, dim_add(c, n, dim_int(c, 63)), dim_int(c, 64)), 64, 1);
 }
 
-typedef struct Slot { Dim size; int free_after; VEC(Buf *) bufs; } Slot;
+typedef struct Slot {
+	Dim size;
+	int free_after;
+	VEC(Buf *) bufs;
+} Slot;
 typedef VEC(Slot) Slots;
 
 /* The free slot that fits best: equal, else shown to be larger, else one that is shown to be smaller and grows. */
