@@ -4,6 +4,17 @@
 #include <string.h>
 
 /* --- broadcasting ------------------------------------------------------------------------------------------------------- */
+/* Two dimensions that may be equal get the assert to add; two that cannot do not. */
+static _Noreturn __attribute__((format(printf, 6, 7))) void fail_unequal(Elab *e, Dim a, Dim b, Loc loc, const char *label, const char *fmt, ...)
+{
+	va_list ap;
+	va_start(ap, fmt);
+	const char *text = arena_vprintf(elab_arena(e), fmt, ap), *as = dim_str(elab_arena(e), a), *bs = dim_str(elab_arena(e), b);
+	va_end(ap);
+	if (elab_dim_compare(e, C_EQ, a, b) == 0) elab_fail(e, loc, label, "%s", text);
+	elab_fail_help(e, loc, label, arena_printf(elab_arena(e), "if they are always equal, say so at the head of the exported function: `assert %s == %s;`", as, bs), "%s", text);
+}
+
 void elab_broadcast_shape(Elab *e, Value *const *x, int n, Loc loc, const char *label, const char *what, int *rank, Dim *dims)
 {
 	*rank = 0;
@@ -18,7 +29,7 @@ void elab_broadcast_shape(Elab *e, Value *const *x, int n, Loc loc, const char *
 			if (own < 0 || (dim_is_const(t->dim[own], &one) && one == 1)) continue;
 			if (dim_is_const(d, &one) && one == 1) d = t->dim[own];
 			else if (!dim_provable_equal(elab_facts(e), d, t->dim[own]))
-				elab_fail(e, loc, label, "%s of shapes %s and %s do not broadcast: %s and %s differ on axis %d", what,
+				fail_unequal(e, d, t->dim[own], loc, label, "%s of shapes %s and %s do not broadcast: %s and %s differ on axis %d", what,
 				          shape_str(e, x[0]->type->rank, x[0]->type->dim), shape_str(e, t->rank, t->dim), dim_str(elab_arena(e), d),
 				          dim_str(elab_arena(e), t->dim[own]), k - *rank);
 		}

@@ -32,13 +32,18 @@ const char *elab_intern(Elab *e, const char *s)
 
 /* --- mistakes ----------------------------------------------------------------------------------------------------------- */
 
-/* The call sites that led here, innermost first: where a mistake shows inside a library the user's line is what helps. */
-static void note_callers(Elab *e)
+/* The call sites that led here, innermost first: where a mistake shows inside a library the user's line is what helps. A call that
+ * contains the place itself says nothing new. */
+static void note_callers(Elab *e, Loc at)
 {
 	int shown = 0;
+	Loc last = at;
 	for (const Frame *f = e->frame; f && shown < 4; f = f->up) {
-		if (!f->call_loc.file) continue;
-		diag_note(e->diag, f->call_loc, "in `%s`, called here", f->name);
+		Loc c = f->call_loc;
+		bool inside = c.file == at.file && c.begin <= at.begin && at.end <= c.end;
+		if (!c.file || inside || (c.file == last.file && c.begin == last.begin)) continue;
+		diag_note(e->diag, c, "in `%s`, called here", f->name);
+		last = c;
 		shown++;
 	}
 }
@@ -54,7 +59,7 @@ static _Noreturn void fail_v(Elab *e, DiagClass class, Loc loc, const char *labe
 	if (!e->quiet) {
 		diag_v(e->diag, class, loc, label, fmt, ap);
 		if (note) diag_note(e->diag, NO_LOC, "%s", note);
-		note_callers(e);
+		note_callers(e, loc);
 	}
 	va_end(ap);
 	unwind(e);
@@ -81,7 +86,7 @@ void elab_fail_help(Elab *e, Loc loc, const char *label, const char *help, const
 	if (!e->quiet) {
 		diag_v(e->diag, DIAG_ERROR, loc, label, fmt, ap);
 		diag_help(e->diag, "%s", help);
-		note_callers(e);
+		note_callers(e, loc);
 	}
 	va_end(ap);
 	unwind(e);

@@ -158,6 +158,8 @@ const Builtin *builtin_find(const char *name);
 _Noreturn void elab_fail(Elab *e, Loc loc, const char *label, const char *fmt, ...) __attribute__((format(printf, 4, 5)));
 _Noreturn void elab_fail_note(Elab *e, Loc loc, const char *label, const char *note, const char *fmt, ...)
     __attribute__((format(printf, 5, 6)));
+void elab_fail_help(Elab *e, Loc loc, const char *label, const char *help, const char *fmt, ...)
+    __attribute__((format(printf, 5, 6), noreturn));
 _Noreturn void elab_limitation(Elab *e, Loc loc, const char *label, const char *fmt, ...) __attribute__((format(printf, 4, 5)));
 void elab_warn(Elab *e, Loc loc, const char *label, const char *fmt, ...) __attribute__((format(printf, 4, 5)));
 Builder *elab_builder(Elab *e);

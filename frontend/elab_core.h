@@ -223,8 +223,6 @@ bool weak_fits(Val v, DType d);
 DType weak_default(Val v);
 
 _Noreturn void elab_unwind(Elab *e);
-void elab_fail_help(Elab *e, Loc loc, const char *label, const char *help, const char *fmt, ...)
-    __attribute__((format(printf, 5, 6), noreturn));
 /* elab_val.c */
 typedef Val (*LeafFn)(Elab *e, void *ctx, Val leaf);
 Val val_map(Elab *e, Val v, LeafFn fn, void *ctx);          /* every leaf, numbers and types too */

@@ -145,9 +145,8 @@ static Val leaf_value(Elab *e, void *ctx, Val t, Val same, const char *path)
 	DType d;
 	int rank;
 	Dim dims[MAX_RANK];
-	if (t.kind == V_NONE || elab_is_callable(t)) {
-		if (t.kind != V_DTYPE) return t;
-	}
+	bool part = strchr(path, '.') != NULL;
+	if (t.kind == V_NONE || (part && elab_is_callable(t) && t.kind != V_DTYPE)) return t; /* functions stand among the layers of a model */
 	if (t.kind == V_BUILTIN)
 		elab_fail(e, o->loc, "export.compile_time", "an exported function takes tensors; `%s` is a compile-time type", t.u.builtin->name);
 	if (!type_is_type(t) || !val_shape(e, t, &d, &rank, dims))
@@ -309,7 +308,7 @@ void export_function(Elab *e, Scope *s, const Decl *d)
 		fr->types_open = false;
 	}
 	frame_run(e, &v);
-	o.loc = fr->result_loc;
+	o.loc = fr->value_loc.file ? fr->value_loc : fr->result_loc;
 	add_results(e, &o, fr->value, fn->result);
 	for (int i = 0; i < fn->params.n; i++) {
 		const Param *p = fn->params.at[i];

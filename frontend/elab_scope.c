@@ -304,7 +304,7 @@ void scope_unknown(Elab *e, Name name)
 	if (std_module_text(name.text, &n))
 		elab_fail_help(e, name.loc, "name.unknown", arena_printf(e->arena, "write `import %s;` at the top of the file", name.text),
 		               "unknown name `%s`", name.text);
-	const char *near = diag_suggest(name.text, c.at, c.n);
+	const char *near = strlen(name.text) > 2 ? diag_suggest(name.text, c.at, c.n) : NULL;
 	if (near)
 		elab_fail_help(e, name.loc, "name.unknown", arena_printf(e->arena, "did you mean `%s`?", near), "unknown name `%s`", name.text);
 	elab_fail(e, name.loc, "name.unknown", "unknown name `%s`", name.text);

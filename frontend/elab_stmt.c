@@ -250,6 +250,7 @@ static bool run_return(Elab *e, const Stmt *s)
 		               "`return` inside a run-time loop");
 	Val v = s->u.expr ? elab_eval(e, s->u.expr) : val_none();
 	f->value = frame_result(e, f, v, s->u.expr ? s->u.expr->loc : s->loc);
+	f->value_loc = s->u.expr ? s->u.expr->loc : s->loc;
 	f->returned = true;
 	return true;
 }

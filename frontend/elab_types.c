@@ -333,7 +333,12 @@ void type_check_deferred(Elab *e)
 	}
 	Deferred *d = e->frame->deferred;
 	if (!d) return;
-	Symbols s = unknowns_in(e, type_subst(e, d->want));
+	Dim want = type_subst(e, d->want), have = type_subst(e, d->have);
+	Symbols s = unknowns_in(e, want);
+	int64_t n;
+	if (s.list.n == 1 && dim_is_const(have, &n))
+		elab_fail(e, d->loc, "type.dim_solve", "%s: no integer `%s` makes %s equal %s", d->what, s.list.at[0]->name, plain_dim(e, want),
+		          plain_dim(e, have));
 	const char *name = s.list.n ? s.list.at[0]->name : "?";
 	elab_fail_help(e, d->loc, "type.dim_open", arena_printf(e->arena, "give it by name: `%s=…`", name),
 	               "%s: the dimension `%s` cannot be found from %s", d->what, name, plain_dim(e, type_subst(e, d->want)));
