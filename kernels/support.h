@@ -1026,6 +1026,7 @@ static inline mx_c128 mx_c128_cosh(mx_c128 z)
 /* W. Kahan, "Branch cuts for complex elementary functions" (1987). */
 static inline mx_c128 mx_c128_tanh(mx_c128 z)
 {
+	if (fabs(z.im) == INFINITY && fabs(z.re) < INFINITY) return mx_c128_make(NAN, NAN);
 	if (fabs(z.re) > 22) {
 		double w = fabs(z.im) < INFINITY ? 4 * sin(z.im) * cos(z.im) * exp(-2 * fabs(z.re)) : 0;
 		return mx_c128_make(copysign(1, z.re), w);
@@ -1039,6 +1040,7 @@ static inline mx_c128 mx_c128_tanh(mx_c128 z)
  * neither cancels. */
 static inline mx_c128 mx_c128_asinh(mx_c128 z)
 {
+	if (fabs(z.re) == INFINITY || fabs(z.im) == INFINITY) return mx_c128_make(copysign(INFINITY, z.re), atan2(z.im, fabs(z.re)));
 	mx_c128 p = mx_c128_sqrt(mx_c128_make(1 - z.im, z.re)), q = mx_c128_sqrt(mx_c128_make(1 + z.im, -z.re));
 	return mx_c128_make(asinh(q.re * p.im - q.im * p.re), atan2(z.im, p.re * q.re - p.im * q.im));
 }
@@ -1060,9 +1062,9 @@ static inline mx_c128 mx_c128_acosh(mx_c128 z)
 /* @def mx_c128_atanh needs mx_c128 mx_c128_make */
 static inline mx_c128 mx_c128_atanh(mx_c128 z)
 {
-	double x = z.re, y = z.im, d = (1 - x) * (1 - x) + y * y;
-	if (fabs(x) == INFINITY || fabs(y) == INFINITY) return mx_c128_make(copysign(0, x), copysign(1.5707963267948966, y));
-	return mx_c128_make(0.25 * log1p(4 * x / d), 0.5 * atan2(2 * y, (1 - x) * (1 + x) - y * y));
+	double x = fabs(z.re), y = z.im, d = (1 - x) * (1 - x) + y * y; /* odd: of x >= 0 nothing cancels */
+	if (fabs(x) == INFINITY || fabs(y) == INFINITY) return mx_c128_make(copysign(0, z.re), copysign(1.5707963267948966, y));
+	return mx_c128_make(copysign(0.25 * log1p(4 * x / d), z.re), 0.5 * atan2(2 * y, (1 - x) * (1 + x) - y * y));
 }
 
 /* @def mx_c64_exp needs mx_c64 mx_c64_round_c128 mx_c128_of mx_c128_exp */
@@ -1137,6 +1139,7 @@ static inline mx_c64 mx_c64_rsqrt(mx_c64 a)
 	mx_c128 s = mx_c128_sqrt(mx_c128_of(a));
 	double n = s.re * s.re + s.im * s.im;
 	if (n == 0) return mx_c64_make(INFINITY, NAN);
+	if (n == INFINITY) return mx_c64_make(0, a.im < 0 ? 0.0f : -0.0f);
 	return mx_c64_make((float)(s.re / n), (float)(-s.im / n));
 }
 
