@@ -271,6 +271,8 @@ static const Type *like_type(Elab *e, const CallSite *at, Val *argv, int dtype_a
 		if (tv->any_dtype || tv->dtype_var || tv->ellipsis)
 			elab_fail(e, arg_at(at, 0), "type.open", "`%s` needs a type with a dtype and a shape", at->name);
 		t = type_get(elab_module(e), tv->dtype, tv->rank, tv->dims);
+	} else if (a.kind == V_DTYPE) {
+		t = type_scalar(elab_module(e), a.u.dtype);
 	} else {
 		t = arg_tensor(e, at, argv, 0)->type;
 	}

@@ -72,7 +72,7 @@ static Value *matmul_matrices(Elab *e, Value *x, Value *y, Loc loc)
 			const Type *t = batch[i]->type;
 			batch[i] = ir_zeros(b, type_get(elab_module(e), DT_bool, t->rank - 2, t->dim));
 		}
-		elab_broadcast_shape(e, batch, 2, loc, "matmul.batch", "leading axes of `@`,", &nb, dims);
+		elab_broadcast_shape(e, batch, 2, loc, "matmul.batch", "leading axes of `@`", &nb, dims);
 		for (int i = 0; i < 2; i++) {
 			Value **z = i ? &y : &x;
 			memcpy(full, dims, sizeof(Dim) * (size_t)nb);

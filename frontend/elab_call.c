@@ -164,8 +164,8 @@ static const char *signature(Elab *e, const Frame *f, const ParamList *p)
 	return sb_text(&b);
 }
 
-/* A shape is a tuple or its integers spelled out, `random.normal(50, 2, key=k)`: where a standard function's parameter `shape` is given an integer, the
- * positional arguments from there on are the shape. */
+/* A shape is a tuple or its integers spelled out, `random.normal(50, 2, key=k)`: where a standard function's parameter `shape` is given an
+ * integer, the positional arguments from there on are the shape. */
 static bool spelled_shape(const Frame *f, const ParamList *p, const CallArgs *a, int i)
 {
 	if (!f->file || !f->file->standard || i >= p->n || !p->at[i]->name.text || strcmp(p->at[i]->name.text, "shape")) return false;
@@ -185,8 +185,8 @@ static void bind_positional(Elab *e, const Frame *f, const ParamList *p, const C
 		return;
 	}
 	if (rest < 0 && a->n > p->n)
-		elab_fail_note(e, arg_loc(a, p->n), "call.too_many", signature(e, f, p), "`%s` takes %d argument%s, this call gives %d", f->name, p->n, p->n == 1 ? "" : "s",
-					   a->n);
+		elab_fail_note(e, arg_loc(a, p->n), "call.too_many", signature(e, f, p), "`%s` takes %d argument%s, this call gives %d", f->name,
+		               p->n, p->n == 1 ? "" : "s", a->n);
 	if (rest < 0) return;
 	int extra = a->n > rest ? a->n - rest : 0;
 	bound[rest] = (Bound){val_tuple(e, a->at + (a->n - extra), extra), a->loc, true, false, -1};
@@ -534,11 +534,10 @@ static bool at_update(Elab *e, const Expr *x, Val *out)
 	if (m->kind != EXPR_MEMBER || m->u.member.base->kind != EXPR_INDEX) return false;
 	const Expr *ix = m->u.member.base, *at = ix->u.index.base;
 	if (at->kind != EXPR_MEMBER || strcmp(at->u.member.name.text, "at")) return false;
-	static const char *const modes[][2] = {{"add", "add"},     {"subtract", "add"}, {"multiply", "mul"}, {"divide", "mul"},
-	                                       {"maximum", "max"}, {"minimum", "min"},  {"set", "set"}};
+	static const char *const modes[] = {"add", "subtract", "multiply", "divide", "maximum", "minimum", "set"};
 	const char *name = m->u.member.name.text, *mode = NULL;
 	for (size_t i = 0; i < sizeof modes / sizeof *modes; i++) {
-		if (!strcmp(modes[i][0], name)) mode = modes[i][1];
+		if (!strcmp(modes[i], name)) mode = modes[i];
 	}
 	Value *base = elab_tensor(e, elab_eval(e, at->u.member.base), NULL, at->loc, "the indexed value");
 	if (!mode)
@@ -548,8 +547,6 @@ static bool at_update(Elab *e, const Expr *x, Val *out)
 	int n = elab_indices(e, &ix->u.index.index, idx);
 	if (x->u.call.args.n != 1) elab_fail(e, x->loc, "call.arguments", "`.at[…].%s` takes one value", name);
 	Val v = elab_eval(e, x->u.call.args.at[0]->value);
-	if (!strcmp(name, "subtract")) v = elab_unary(e, U_NEG, v, x->loc);
-	if (!strcmp(name, "divide")) v = elab_binary(e, B_DIV, val_float(1), v, x->loc);
 	*out = val_tensor(elab_index_update(e, base, idx, n, v, mode, x->loc));
 	return true;
 }

@@ -819,8 +819,7 @@ static Val stacked_leaf(Elab *e, void *ctx, Val old, Val next, const char *path)
 static Val result_row_leaf(Elab *e, void *ctx, Val v)
 {
 	VEC(Value *) *list = ctx;
-	if (v.kind != V_TENSOR) elab_fail(e, NO_LOC, "internal.loop_map", "a stacked result is no tensor: %s", val_describe(e, v));
-	VEC_PUSH(e->arena, *list, v.u.tensor);
+	if (v.kind == V_TENSOR) VEC_PUSH(e->arena, *list, v.u.tensor);
 	return v;
 }
 

@@ -71,7 +71,7 @@ static Val number_leaf(Elab *e, void *ctx, Val v)
 static Val param_leaf(Elab *e, void *ctx, Val v)
 {
 	ArgJob *j = ctx;
-	int leaf = v.kind == V_TENSOR || val_is_number(v) || v.kind == V_NONE || v.kind == V_DIM ? j->leaf++ : j->leaf;
+	int leaf = j->leaf++;
 	if (v.kind != V_TENSOR) return v;
 	VEC_PUSH(e->arena, j->outer, v.u.tensor);
 	VEC_PUSH(e->arena, j->arg_of, j->arg);

@@ -515,7 +515,12 @@ Val type_unify(Elab *e, Val t, Val v, Loc loc, const char *what)
 	case V_RECORD: return unify_items(e, t, v, loc, what);
 	case V_MODULE: return unify_module(e, t, v, loc, what);
 	case V_STACK: return unify_stack(e, t, v, loc, what);
-	case V_BUILTIN: return unify_builtin(e, t, v, loc, what);
+	case V_FN:
+	case V_WRAPPED:
+		/* a function among the layers of a model */
+		if (elab_is_callable(v)) return v;
+		elab_fail(e, t.loc.file ? t.loc : loc, "type.not_a_type", "%s is not a type", val_describe(e, t));
+	case V_BUILTIN: return elab_is_callable(v) ? v : unify_builtin(e, t, v, loc, what);
 	case V_NONE:
 		if (v.kind == V_NONE) return v;
 		elab_fail(e, loc, "type.kind", "%s must be `none`, not %s", what, val_describe(e, v));

@@ -2,6 +2,7 @@
 #include "dtype.h"
 #include <math.h>
 #include <string.h>
+#include "../kernels/support.h"
 
 typedef struct DTypeRow { const char *name; int bytes; DKind kind; const char *ctype; } DTypeRow;
 static const DTypeRow rows[DT_COUNT] = {
@@ -44,53 +45,10 @@ DType dtype_promote(DType a, DType b)
 DType dtype_to_inexact(DType t) { return dtype_is_diff(t) ? t : DT_f32; }
 DType dtype_compute(DType t) { return t == DT_f16 || t == DT_bf16 ? DT_f32 : t; }
 
-float f16_to_f32(uint16_t h)
-{
-	uint32_t sign = (uint32_t)(h & 0x8000) << 16, e = h >> 10 & 31, m = h & 1023, bits;
-	if (e == 31) {
-		bits = sign | 0x7f800000 | m << 13;
-	} else if (e) {
-		bits = sign | (e + 112) << 23 | m << 13;
-	} else {
-		float f = (float)m * 0x1p-24f;
-		return sign ? -f : f;
-	}
-	float f;
-	memcpy(&f, &bits, 4);
-	return f;
-}
-
-uint16_t f32_to_f16(float f)
-{
-	uint32_t x;
-	memcpy(&x, &f, 4);
-	uint32_t sign = x >> 16 & 0x8000, a = x & 0x7fffffff;
-	if (a > 0x7f800000) return (uint16_t)(sign | 0x7e00 | (a >> 13 & 0x3ff));
-	if (a >= 0x477ff000) return (uint16_t)(sign | 0x7c00);   /* rounds to 65536 or more */
-	if (a < 0x38800000) {                                    /* subnormal: round a * 2^24 to an integer, half to even */
-		float m;
-		memcpy(&m, &a, 4);
-		return (uint16_t)(sign | (uint32_t)rintf(m * 0x1p24f));
-	}
-	uint32_t r = a + 0xfff + (a >> 13 & 1);
-	return (uint16_t)(sign | (r - 0x38000000) >> 13);
-}
-
-float bf16_to_f32(uint16_t h)
-{
-	uint32_t x = (uint32_t)h << 16;
-	float f;
-	memcpy(&f, &x, 4);
-	return f;
-}
-
-uint16_t f32_to_bf16(float f)
-{
-	uint32_t x;
-	memcpy(&x, &f, 4);
-	if ((x & 0x7fffffff) > 0x7f800000) return (uint16_t)(x >> 16 | 0x40);
-	return (uint16_t)((x + 0x7fff + (x >> 16 & 1)) >> 16);
-}
+float f16_to_f32(uint16_t h) { return mx_f32_from_f16(h); }
+uint16_t f32_to_f16(float f) { return mx_f16_from_f32(f); }
+float bf16_to_f32(uint16_t h) { return mx_f32_from_bf16(h); }
+uint16_t f32_to_bf16(float f) { return mx_bf16_from_f32(f); }
 
 Scalar scalar_load(DType t, const void *p)
 {
@@ -163,8 +121,8 @@ void scalar_store(Scalar s, void *p)
 static double round_to(double x, DType t)
 {
 	switch (t) {
-	case DT_f16: return f16_to_f32(f32_to_f16((float)x));
-	case DT_bf16: return bf16_to_f32(f32_to_bf16((float)x));
+	case DT_f16: return mx_f32_from_f16(mx_f16_from_f64(x));
+	case DT_bf16: return mx_f32_from_bf16(mx_bf16_from_f64(x));
 	case DT_f32: return (float)x;
 	default: return x;
 	}

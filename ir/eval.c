@@ -92,6 +92,13 @@ static const char *param_label(const Func *f, int k)
 	return f->body->param[k]->name ? f->body->param[k]->name : "(unnamed)";
 }
 
+static bool misfit(Frame *f, int param, int axis, int64_t extent)
+{
+	Dim d = f->func->body->param[param]->type->dim[axis];
+	return fail(f->it, EVAL_DIM, "axis %d of argument `%s` of @%s has %lld elements: no dimensions make %s that", axis,
+	            param_label(f->func, param), f->func->name, (long long)extent, dim_str(f->it->messages, d));
+}
+
 /* Matches one entry of a parameter's type with an extent: checks it, or finds the one symbol it is linear in. */
 static bool bind_entry(Frame *f, int param, int axis, int64_t extent, bool *progress)
 {
@@ -101,15 +108,25 @@ static bool bind_entry(Frame *f, int param, int axis, int64_t extent, bool *prog
 	int64_t n;
 	if (dim_eval(d, f->env, &n)) {
 		if (n == extent) return true;
-		return fail(f->it, EVAL_DIM, "axis %d of argument `%s` of @%s has %lld elements, its type says %s = %lld", axis,
-		            param_label(f->func, param), f->func->name, (long long)extent, dim_str(f->it->messages, d), (long long)n);
+		return fail(f->it, EVAL_DIM, "axis %d of argument `%s` of @%s has %lld elements, its type says %s%lld", axis,
+		            param_label(f->func, param), f->func->name, (long long)extent,
+		            dim_is_const(d, NULL) ? "" : arena_printf(f->it->messages, "%s = ", dim_str(f->it->messages, d)), (long long)n);
 	}
 	if (!dim_solve(c, NULL, d, dim_int(c, extent), symbol_known, f, &sym, &solution)) return true;
 	if (dim_eval(solution, f->env, &n)) dim_env_set(f->env, sym, n);
-	if (!dim_eval(d, f->env, &n) || n != extent)
-		return fail(f->it, EVAL_DIM, "axis %d of argument `%s` of @%s has %lld elements: no integer %s makes %s that", axis,
-		            param_label(f->func, param), f->func->name, (long long)extent, sym, dim_str(f->it->messages, d));
+	if (!dim_eval(d, f->env, &n) || n != extent) return misfit(f, param, axis, extent);
 	return *progress = true;
+}
+
+/* At an entry every dimension of an argument's type must have come out; a call may leave some to the caller. */
+static bool check_bound(Frame *f, Tensor *const *args)
+{
+	Block *b = f->func->body;
+	int64_t n;
+	for (int k = 0; k < b->nparam && !f->caller; k++)
+		for (int i = 0; i < args[k]->rank; i++)
+			if (!dim_eval(b->param[k]->type->dim[i], f->env, &n)) return misfit(f, k, i, args[k]->shape[i]);
+	return true;
 }
 
 static bool bind_params(Frame *f, Tensor *const *args)
@@ -129,7 +146,7 @@ static bool bind_params(Frame *f, Tensor *const *args)
 				if (!bind_entry(f, k, i, args[k]->shape[i], &progress)) return false;
 	}
 	for (int k = 0; k < b->nparam; k++) map_set(&f->values, b->param[k], args[k]);
-	return true;
+	return check_bound(f, args);
 }
 
 /* What the function states of its dimensions: ranges of the symbols, relations. */

@@ -4,6 +4,7 @@
  * back through the reader as it was, the text goes to mlxcc-bug-PASS.ir and the command that replays the pass alone is printed. After each
  * pass values are numbered and named anew in print order: going on from a printed text then gives what going on in memory gives.
  */
+#include <assert.h>
 #include <string.h>
 #include <time.h>
 #include "passes.h"
@@ -22,11 +23,16 @@ void passes_list(FILE *out)
 		        passes[i].required ? " (required)" : "");
 }
 
+static const Pass *find_in(const PassTable *t, const char *name)
+{
+	for (int i = 0; i < t->n; i++)
+		if (strcmp(t->at[i].name, name) == 0) return &t->at[i];
+	return NULL;
+}
+
 const Pass *pass_find(const char *name)
 {
-	for (int i = 0; i < npasses; i++)
-		if (strcmp(passes[i].name, name) == 0) return &passes[i];
-	return NULL;
+	return find_in(&(PassTable){passes, npasses}, name);
 }
 
 static FILE *out_of(const PassCtx *c)
@@ -41,31 +47,31 @@ static bool is_skipped(const PassOptions *o, const Pass *p)
 	return false;
 }
 
-static bool known_pass(PassCtx *c, const char *option, const char *name, bool required_matters)
+static bool known_pass(PassCtx *c, const PassTable *t, const char *option, const char *name, bool required_matters)
 {
 	const char *names[64];
-	const Pass *p = pass_find(name);
+	const Pass *p = find_in(t, name);
 	if (p && !(required_matters && p->required)) return true;
 	if (p) {
 		diag(c->m->diag, DIAG_ERROR, NO_LOC, "pass.required", "%s %s: what follows needs what this pass gives", option, name);
 		return false;
 	}
-	for (int i = 0; i < npasses; i++) names[i] = passes[i].name;
-	const char *near = diag_suggest(name, names, npasses);
+	for (int i = 0; i < t->n; i++) names[i] = t->at[i].name;
+	const char *near = diag_suggest(name, names, t->n);
 	diag(c->m->diag, DIAG_ERROR, NO_LOC, "pass.name", "%s: there is no pass `%s`", option, name);
 	if (near) diag_help(c->m->diag, "did you mean `%s`?", near);
 	else diag_help(c->m->diag, "--list-passes shows them all");
 	return false;
 }
 
-static bool options_ok(PassCtx *c)
+static bool options_ok(PassCtx *c, const PassTable *t)
 {
 	const PassOptions *o = c->o;
 	bool ok = true;
-	if (o->print_after && strcmp(o->print_after, "all") != 0) ok &= known_pass(c, "--print-after", o->print_after, false);
-	if (o->stop_after) ok &= known_pass(c, "--stop-after", o->stop_after, false);
-	if (o->start_at) ok &= known_pass(c, "--start-at", o->start_at, false);
-	for (int i = 0; i < o->nskip; i++) ok &= known_pass(c, "--skip", o->skip[i], true);
+	if (o->print_after && strcmp(o->print_after, "all") != 0) ok &= known_pass(c, t, "--print-after", o->print_after, false);
+	if (o->stop_after) ok &= known_pass(c, t, "--stop-after", o->stop_after, false);
+	if (o->start_at) ok &= known_pass(c, t, "--start-at", o->start_at, false);
+	for (int i = 0; i < o->nskip; i++) ok &= known_pass(c, t, "--skip", o->skip[i], true);
 	return ok;
 }
 
@@ -192,29 +198,30 @@ static bool run_one(PassCtx *c, const Pass *p, bool *changed, double *ms)
 	return diag_count(d, DIAG_BUG) == bugs && diag_count(d, DIAG_ERROR) + diag_count(d, DIAG_LIMITATION) == errors;
 }
 
-static void print_times(PassCtx *c, const Timing *t)
+static void print_times(PassCtx *c, const PassTable *table, const Timing *t)
 {
 	double sum = 0;
 	FILE *f = out_of(c);
-	for (int i = 0; i < npasses; i++) {
+	for (int i = 0; i < table->n; i++) {
 		if (!t->ran[i]) continue;
-		fprintf(f, "%-12s %9.3f ms%s\n", passes[i].name, t->ms[i], t->changed[i] ? "" : "  (unchanged)");
+		fprintf(f, "%-12s %9.3f ms%s\n", table->at[i].name, t->ms[i], t->changed[i] ? "" : "  (unchanged)");
 		sum += t->ms[i];
 	}
 	fprintf(f, "%-12s %9.3f ms\n", "all", sum);
 }
 
-bool passes_run(PassCtx *c)
+bool passes_run_table(PassCtx *c, const PassTable *table)
 {
 	const PassOptions *o = c->o;
 	Timing t = {0};
 	bool started = !o->start_at, ok = true;
 	int changes = 0;
-	if (!options_ok(c)) return false;
-	c->m->fast_math = o->fast_math;
+	assert(table->n <= (int)(sizeof t.ms / sizeof *t.ms));
+	if (!options_ok(c, table)) return false;
+	c->m->fast_math |= o->fast_math;
 	renumber(c->m);
-	for (int i = 0; ok && i < npasses; i++) {
-		const Pass *p = &passes[i];
+	for (int i = 0; ok && i < table->n; i++) {
+		const Pass *p = &table->at[i];
 		started |= o->start_at && strcmp(p->name, o->start_at) == 0;
 		bool bisected = o->bisect >= 0 && changes >= o->bisect && !p->required;
 		if (started && !is_skipped(o, p) && !bisected) {
@@ -228,6 +235,11 @@ bool passes_run(PassCtx *c)
 		}
 		if (o->stop_after && strcmp(p->name, o->stop_after) == 0) break;
 	}
-	if (o->time_passes) print_times(c, &t);
+	if (o->time_passes) print_times(c, table, &t);
 	return ok;
+}
+
+bool passes_run(PassCtx *c)
+{
+	return passes_run_table(c, &(PassTable){passes, npasses});
 }

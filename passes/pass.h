@@ -37,6 +37,12 @@ typedef struct PassOptions {
 } PassOptions;
 /* Runs the pipeline on m. NULL after errors. The result's program is NULL when stop_after is a tensor pass. */
 bool passes_run(PassCtx *c);
+/* The same with other rows than the pipeline's (tests). */
+typedef struct PassTable {
+	const Pass *at;
+	int n;
+} PassTable;
+bool passes_run_table(PassCtx *c, const PassTable *t);
 /* One pass by name, which may also be one that the pipeline does not hold (irtool). False when there is none. */
 const Pass *pass_find(const char *name);
 void passes_list(FILE *out);

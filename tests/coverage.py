@@ -26,8 +26,11 @@ REASONS = {
 }
 
 
-def reason(op, d):
-    return REASONS.get(op, lambda d: None)(d)
+def reason(op, d, path="interp"):
+    own = REASONS.get(op, lambda d: None)(d)
+    if own or path in ("interp", "C"):
+        return own
+    return importlib.import_module(PATHS[path]).reason(path, op, d)
 
 
 def covered(path, table):
@@ -51,7 +54,7 @@ def main():
     print(f"{'op':15}{'path':9}" + "".join(f"{d:>5}" for d in ALL))
     for op, (elementwise, dtypes, _) in table.items():
         for p in PATHS:
-            marks = ["x" if (op, d) in have[p] else "-" if (elementwise and d not in dtypes) or reason(op, d) else "." for d in ALL]
+            marks = ["x" if (op, d) in have[p] else "-" if (elementwise and d not in dtypes) or reason(op, d, p) else "." for d in ALL]
             if "x" in marks:
                 print(f"{op:15}{p:9}" + "".join(f"{m:>5}" for m in marks))
     for p in PATHS:

@@ -158,22 +158,26 @@ def write_npy(path, a):
     np.save(path, np.asarray(a, order="C").view("u2") if a.dtype == BF16 else a)
 
 
-def interpret(irtool, program, folder=None):
-    """The results of program in the interpreter."""
+def eval_ir(irtool, text, inputs, folder=None):
+    """Evaluates @f of an IR text: (results in order, what it wrote), or (None, message) where it fails. bf16 results come as u16."""
     with tempfile.TemporaryDirectory(dir=folder) as t:
         t = pathlib.Path(t)
-        (t / "f.ir").write_text(program.text)
+        (t / "f.ir").write_text(text)
         args = []
-        for k, x in enumerate(program.inputs):
+        for k, x in enumerate(inputs):
             write_npy(t / f"in{k}.npy", x)
             args.append(str(t / f"in{k}.npy"))
         done = subprocess.run([irtool, "eval", str(t / "f.ir"), "@f", *args, "-o", str(t / "out")], capture_output=True, text=True, timeout=60)
-        assert done.returncode == 0, done.stderr + done.stdout
-        out = []
-        for k, e in enumerate(program.expected):
-            a = np.load(t / "out" / f"{k}.npy")
-            out.append(a.view(BF16) if e.dtype == BF16 else a)
-        return out
+        if done.returncode:
+            return None, done.stderr + done.stdout
+        return [np.load(t / "out" / f"{k}.npy") for k in range(len(list((t / "out").iterdir())))], done.stdout
+
+
+def interpret(irtool, program, folder=None):
+    """The results of program in the interpreter."""
+    got, said = eval_ir(irtool, program.text, program.inputs, folder)
+    assert got is not None, said
+    return [a.view(BF16) if e.dtype == BF16 else a for a, e in zip(got, program.expected)]
 
 
 def refused(irtool, text, folder=None):

@@ -6,7 +6,10 @@ import re
 import numpy as np
 import pytest
 
-from transform_kit import NAME, NP, Fn, Tool, ToolError, check_adjoint, check_batch, check_jvp_fd, check_second_order, parse_type, prepend, scalarised, with_sizes
+import op_cases_elem
+import op_cases_tensor
+import op_kit
+from transform_kit import DIFF, NAME, NP, Fn, Tool, ToolError, check_adjoint, check_batch, check_jvp_fd, check_second_order, parse_type, prepend, scalarised, with_sizes
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 
@@ -448,3 +451,165 @@ def test_rule_symbolic_dims(tool, op, types, attrs, results, extra):
     for a, b in zip(got, want):
         assert np.array_equal(a[0], b) and np.array_equal(a[1], b)
     assert floats and prepend("f64[N]", 3) == "f64[3,N]" and ToolError
+
+
+# --- every dtype ---------------------------------------------------------------------------------------------------------------------
+TOLERANCE = {"f16": 2e-2, "bf16": 1.5e-1, "f32": 2e-4, "c64": 2e-3, "f64": 1e-9}
+
+
+def taken(op, d):
+    takes = {"ALL": DIFF, "NUM": DIFF, "FLT": DIFF[:4], "INX": DIFF, "REAL": DIFF[:4], "CPX": ("c64",)}.get(ELEM[op]["takes"], ())
+    return d in takes and not (op == "complex" and d != "f32")
+
+
+def typed_case(op, types, attrs, results, d):
+    def swap(ts):
+        return [t.replace("f64", d) for t in ts]
+    return make_case(op, swap(types), attrs, swap(results)), swap(types), swap(results)
+
+
+ELEM_DIFF = [(op, d) for op in ELEM for d in DIFF if taken(op, d) and ELEM[op]["zero"] == "NONE"]
+TENSOR_DIFF = [c for c in CASES if TENSOR[c.values[0]]["zero"] == "NONE"]
+
+
+def check_both_orders(tool, f, types, results, args, d):
+    """The adjoint identity of f, and of its pullback as a function of arguments and cotangents."""
+    active, floats = [parse_type(t)[0] in DIFF for t in types], [parse_type(t)[0] in DIFF for t in results]
+    if not any(active) or not any(floats):
+        return
+    check_adjoint(tool, f, args, active, tol=TOLERANCE[d])
+    back = tool.vjp(f, active, floats, False)
+    r = np.random.default_rng(12)
+    g = [normal(r, with_sizes(t, {})[1], parse_type(t)[0]) for t, m in zip(results, floats) if m]
+    check_adjoint(tool, back, args + g, active + [True] * len(g), tol=TOLERANCE[d])
+
+
+@pytest.mark.parametrize("op, d", ELEM_DIFF)
+def test_elementwise_both_orders(tool, op, d):
+    f, types = elementwise_fn(op, d)
+    tool.module(str(f))
+    r = np.random.default_rng(13)
+    args = [elementwise_arg(op, k, (3, 4), r, "f64" if op == "select" and k == 0 else d) for k in range(len(types))]
+    check_both_orders(tool, "f", types, [f"{out_dtype(op, d)}[3,4]"], args, "f32" if op == "convert" and d == "f64" else d)
+
+
+@pytest.mark.parametrize("d", DIFF)
+@pytest.mark.parametrize("op, types, attrs, results, make", TENSOR_DIFF)
+def test_tensor_both_orders(tool, op, types, attrs, results, make, d):
+    f, types, results = typed_case(op, types, attrs, results, d)
+    tool.module(str(f))
+    r = np.random.default_rng(14)
+    args = [normal(r, with_sizes(t, {})[1], d) if parse_type(t)[0] == d and d == "c64" else m(r, with_sizes(t, {})[1], parse_type(t)[0]) for m, t in zip(make, types)]
+    check_both_orders(tool, "f", types, results, args, d)
+
+
+def zero_ops():
+    for op in ELEM:
+        for d in DIFF:
+            if taken(op, d) and ELEM[op]["zero"] != "NONE":
+                yield op, d, *elementwise_fn(op, d)
+    for c in CASES:
+        op, types, attrs, results, _ = c.values
+        if TENSOR[op]["zero"] == "NONE" or not any(t.startswith("f64") for t in types):
+            continue
+        for d in ("f32", "f64", "f16", "bf16"):
+            if op == "bitcast" and d != "f64":
+                continue
+            f, ts, _ = typed_case(op, types, attrs, results, d)
+            yield op, d, f, ts
+
+
+def test_zero_derivatives_are_symbolic(tool):
+    """No tangent and no float value for ops whose derivative vanishes, at every dtype."""
+    n = 0
+    for op, d, f, types in zero_ops():
+        tool.module(str(f))
+        active = [parse_type(t)[0] in DIFF for t in types]
+        name, mask = tool.jvp("f", active)
+        assert not any(mask), op
+        n += 1
+    assert n > 60
+
+
+def lanes_of(case, r):
+    """Each operand, and the same elements rolled by one; sorted tables stay what they are."""
+    out = []
+    for k, x in enumerate(case.inputs):
+        fixed = case.op == "searchsorted" and k == 0
+        out.append(np.stack([x, x if fixed else np.roll(x.reshape(-1), 1).reshape(x.shape)]))
+    return out
+
+
+def op_cases(op, d):
+    with np.errstate(all="ignore"):
+        if op in ELEM:
+            table = {o: (True, [d] if o == op else [], ()) for o in ELEM}
+            return [c for c in op_cases_elem.elem_cases(table) if c.op == op]
+        return list(op_cases_tensor.CASES[op](d))
+
+
+def same_bits(a, b):
+    return a.dtype == b.dtype and a.shape == b.shape and ((a.tobytes() == b.tobytes()) or bool(np.all((a == b) | ((a != a) & (b != b)))))
+
+
+@pytest.mark.parametrize("d", list(NP))
+@pytest.mark.parametrize("op", [o for o in list(ELEM) + list(TENSOR) if o not in NEEDS_NO_CASE])
+def test_batch_every_dtype(tool, op, d):
+    """The cases of the op table at every dtype, all operands batched and each alone: bit for bit what the lanes give one by one."""
+    if not has_cases(op, d):
+        return
+    cases = [c for c in op_cases(op, d) if c.inputs and all(x.size < 3000 for x in c.inputs)][:12]
+    r = np.random.default_rng(0)
+    for c in cases:
+        p = op_kit.Program("f", [c])
+        tool.module(p.text)
+        lanes = lanes_of(c, r)
+        k = len(c.inputs)
+        for mask in {(True,) * k} | {tuple(i == j for i in range(k)) for j in range(k)}:
+            name, out = tool.vmap("f", mask, 2)
+            got = tool.eval(name, *[x if m else y for x, y, m in zip(lanes, c.inputs, mask)])
+            for lane in range(2):
+                want = tool.eval("f", *[x[lane] if m else y for x, y, m in zip(lanes, c.inputs, mask)])
+                for a, b in zip(got, want):
+                    assert same_bits(a[lane], b), f"{op} {d} {c.attrs} {mask}"
+
+
+def has_cases(op, d):
+    if op in ELEM:
+        classes = {"ALL": list(NP), "NUM": list(NP)[1:], "FLT": DIFF[:4], "INX": DIFF, "REAL": list(NP)[:-1], "CPX": ["c64"], "INT": list(NP)[1:9], "INTB": list(NP)[:9]}
+        return d in classes[ELEM[op]["takes"]] and not (op == "complex" and d != "f32")
+    return op in op_cases_tensor.CASES and any(c.inputs for c in op_cases_tensor.CASES[op](d))
+
+
+def covered(path):
+    """(op, dtype) pairs of a column of tests/coverage.py."""
+    if path == "vmap":
+        return {(op, d) for op in list(ELEM) + list(TENSOR) if op not in NEEDS_NO_CASE for d in NP if has_cases(op, d)}
+    pairs = set(ELEM_DIFF)
+    pairs |= {(c.values[0], d) for c in TENSOR_DIFF for d in DIFF}
+    if path == "jvp":
+        pairs |= {(op, d) for op, d, _, _ in zero_ops()}
+    return pairs
+
+
+def reason(path, op, d):
+    """Why a pair has no test in a column, or None."""
+    if op in ("print", "assert", "call", "loop", "cond"):
+        return "structure and effects: tests/test_transforms.py"
+    row = ELEM.get(op) or TENSOR[op]
+    if path == "vmap":
+        return "no operand" if op in NEEDS_NO_CASE else None
+    if d not in DIFF:
+        return "integers and bool have no tangent"
+    if row["zero"] != "NONE":
+        return f"derivative zero: {row['zero'].lower()}"
+    return None
+
+
+def test_no_hole():
+    """Every op at every dtype it takes is tested in every column, or says why not."""
+    from test_ops_numpy import covered as interpreted
+    takes = interpreted() | {(op, d) for op in ELEM for d in NP if has_cases(op, d)}
+    for path in ("jvp", "vjp", "vjp.vjp", "vmap"):
+        holes = {p for p in takes - covered(path) if not reason(path, *p)}
+        assert not holes, (path, sorted(holes))
