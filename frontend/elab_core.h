@@ -97,7 +97,7 @@ struct Elab {
 	DimFacts *facts; /* of the root function */
 	bool facts_open; /* no run-time branch or loop is open: an assert on dimensions is a fact */
 	bool training;
-	int call_depth, serial, effects;
+	int call_depth, serial, effects, tests;
 	int quiet; /* > 0: a trial: mistakes unwind without a message */
 	jmp_buf *recover;
 	int const_depth;            /* evaluating a constant: effects are mistakes */

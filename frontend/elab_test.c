@@ -3,7 +3,7 @@
 
 void test_function(Elab *e, Scope *s, const Decl *d)
 {
-	Func *f = func_new(e->m, "test");
+	Func *f = func_new(e->m, arena_printf(e->arena, "test_%d", ++e->tests));
 	f->is_test = true;
 	f->test_title = module_str(e->m, d->u.test.title);
 	f->loc = d->loc;
