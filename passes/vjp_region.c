@@ -104,6 +104,50 @@ static Value *stack(Builder *b, Entry *e, Value *r)
 	return op_add_result(b, L, type_prepend(b->m, r->type, q.trips));
 }
 
+/* Moves the ops behind `last` before all others, in order. */
+static void move_to_head(Block *b, Op *last, Op *head)
+{
+	for (Op *op = last ? last->next : b->first, *next; op && head; op = next) {
+		next = op->next;
+		op_unlink(op);
+		op_insert_before(op, head);
+	}
+}
+
+/* A carry whose yield is stacked anyway needs no stack of its own: its value in a step is the yield of the step before, or the init in
+ * the first step. */
+static Value *carry_from_yields(Builder *b, Entry *e, Block *B, int k, Value *yields)
+{
+	LoopParts q = loop_parts(e->op);
+	Value *init = e->op->in[k], *one = ir_scalar_int(b, DT_i32, 1), *i = B->param[0], *first;
+	Value *end = q.limit ? q.limit : ir_dimsize(b, q.trips);
+	first = q.reverse ? ir_binary(b, OP_sub, end, one) : ir_scalar_int(b, DT_i32, 0);
+	Builder in = *b;
+	in.block = B;
+	in.loc = e->loc;
+	in.no_fold = true; /* what these ops would be interned with may stand behind them */
+	Op *last = B->last, *head = B->first;
+	Value *before = ir_binary(&in, q.reverse ? OP_add : OP_sub, i, one);
+	Dim row = dim_int(b->m->dims, 1);
+	Value *y = ir_dslice(&in, yields, (int64_t[]){0}, &row, &before, 1);
+	y = ir_reshape(&in, y, init->type->rank, init->type->dim);
+	Value *c = ir_select(&in, ir_binary(&in, OP_eq, i, first), init, y);
+	move_to_head(B, last, head);
+	return c;
+}
+
+/* The stack of the yields of carry k, where one exists or is about to. */
+static Value *stacked_yields(Builder *b, Entry *e, int k, const Values *kept)
+{
+	LoopParts q = loop_parts(e->op);
+	Value *y = e->arm[0]->result[k];
+	bool there = false;
+	if (y->block != e->arm[0] || !y->def) return NULL;
+	for (int j = q.nc; j < e->arm[0]->nresult; j++) there |= e->arm[0]->result[j] == y;
+	for (int i = 0; i < kept->n; i++) there |= kept->at[i] == y;
+	return there ? stack(b, e, y) : NULL;
+}
+
 static void unbounded(Builder *b, const Entry *e)
 {
 	diag(b->m->diag, DIAG_ERROR, e->loc, "grad.unbounded", "reverse mode needs a bound on the number of steps of this loop");
@@ -218,8 +262,14 @@ static void vjp_loop(Builder *b, Entry *e, Value *const *user_g, Map *ct)
 			map_set(&to, r, B->param[0]);
 			continue;
 		}
-		if (!r->def && r->index > q.nc) source = L->in[r->index - 1];
-		else source = stack(b, e, r);
+		if (!r->def && r->index <= q.nc) {
+			Value *yields = stacked_yields(b, e, r->index - 1, &kept);
+			if (yields) {
+				map_set(&to, r, carry_from_yields(b, e, B, r->index - 1, yields));
+				continue;
+			}
+		}
+		source = !r->def && r->index > q.nc ? L->in[r->index - 1] : stack(b, e, r);
 		xs[nxs++] = source;
 		map_set(&to, r, block_param(b, B, r->type, r->name));
 	}
