@@ -32,13 +32,12 @@ const char *elab_intern(Elab *e, const char *s)
 
 /* --- mistakes ----------------------------------------------------------------------------------------------------------- */
 
-/* The call sites that led here, innermost first: where a mistake shows inside a library the user's line is what helps. A call that
- * contains the place itself says nothing new. */
-static void note_callers(Elab *e, Loc at)
+/* The call sites that led here, innermost first. A call that contains the place itself says nothing new. */
+static void note_callers(Elab *e, const Frame *from, Loc at)
 {
 	int shown = 0;
 	Loc last = at;
-	for (const Frame *f = e->frame; f && shown < 4; f = f->up) {
+	for (const Frame *f = from; f && shown < 4; f = f->up) {
 		Loc c = f->call_loc;
 		bool inside = c.file == at.file && c.begin <= at.begin && at.end <= c.end;
 		if (!c.file || inside || (c.file == last.file && c.begin == last.begin)) continue;
@@ -46,6 +45,26 @@ static void note_callers(Elab *e, Loc at)
 		last = c;
 		shown++;
 	}
+}
+
+/* Frames of the library between a mistake and the user's code: the outermost of them, or NULL. Its call is the line to blame. */
+static const Frame *library_entry(Elab *e)
+{
+	const Frame *entry = NULL;
+	for (const Frame *f = e->frame; f && f->file && f->file->standard; f = f->up)
+		if (f->call_loc.file) entry = f;
+	return entry && entry->up && entry->up->file && !entry->up->file->standard ? entry : NULL;
+}
+
+static void report(Elab *e, DiagClass class, Loc loc, const char *label, const char *note, const char *help, const char *fmt, va_list ap)
+{
+	const Frame *entry = library_entry(e);
+	Loc at = entry ? entry->call_loc : loc;
+	diag_v(e->diag, class, at, label, fmt, ap);
+	if (note) diag_note(e->diag, NO_LOC, "%s", note);
+	if (help) diag_help(e->diag, "%s", help);
+	if (entry) diag_note(e->diag, loc, "found in `%s` of the library", e->frame->name);
+	note_callers(e, entry ? entry->up : e->frame, at);
 }
 
 static _Noreturn void unwind(Elab *e)
@@ -56,11 +75,7 @@ static _Noreturn void unwind(Elab *e)
 
 static _Noreturn void fail_v(Elab *e, DiagClass class, Loc loc, const char *label, const char *note, const char *fmt, va_list ap)
 {
-	if (!e->quiet) {
-		diag_v(e->diag, class, loc, label, fmt, ap);
-		if (note) diag_note(e->diag, NO_LOC, "%s", note);
-		note_callers(e, loc);
-	}
+	if (!e->quiet) report(e, class, loc, label, note, NULL, fmt, ap);
 	va_end(ap);
 	unwind(e);
 }
@@ -83,11 +98,7 @@ void elab_fail_help(Elab *e, Loc loc, const char *label, const char *help, const
 {
 	va_list ap;
 	va_start(ap, fmt);
-	if (!e->quiet) {
-		diag_v(e->diag, DIAG_ERROR, loc, label, fmt, ap);
-		diag_help(e->diag, "%s", help);
-		note_callers(e, loc);
-	}
+	if (!e->quiet) report(e, DIAG_ERROR, loc, label, NULL, help, fmt, ap);
 	va_end(ap);
 	unwind(e);
 }

@@ -38,6 +38,7 @@ LAYERS = [(m, EDGE[:, :6]) for m in MODULES] + [
     ("GRU(6, 4, bias=False)", X), ("SinusoidalPositionalEncoding(8)", X), ("SinusoidalPositionalEncoding(6, cos_first=True, full_turns=True, scale=2.0)", X),
     ("SinusoidalPositionalEncoding(2)", X), ("RoPE(6)", T), ("RoPE(4, traditional=True, scale=0.5)", T), ("ALiBi()", IMAGE), ("ALiBi()", normal(1, 6, 3, 4)),
     ("Dropout(0.3)", X), ("Dropout2d()", IMAGE), ("Dropout3d()", IMAGE), ("Sequential(nn.Linear(6, 5), nn.Tanh(), nn.Linear(5, 2), nn.Dropout())", X),
+    ("Sequential(nn.Linear(6, 5), nn.relu, nn.Linear(5, 2))", X),
 ]
 
 
@@ -295,6 +296,18 @@ def test_sparse_initialiser(mlxcc, tmp_path):
     got = run(mlxcc, tmp_path, "import init; export fn main(k: u32[2]) { return init.sparse(0.3)(k, (20, 10), f32); }", "main", k=np.array([0, 9], np.uint32))["out"]
     np.testing.assert_array_equal((got == 0).sum(1), 3)
     assert 0.8 < got[got != 0].std() < 1.2
+
+
+def test_a_mistake_inside_the_library_is_shown_at_the_users_line(mlxcc, tmp_path):
+    import subprocess
+
+    f = tmp_path / "t.mx"
+    f.write_text("import losses;\nexport fn main(x: f32[B, 4], y: f32[N, 4]) {\n  return losses.mse_loss(x, y);\n}\n")
+    r = subprocess.run([mlxcc, "check", str(f)], capture_output=True, text=True)
+    assert r.returncode == 1
+    assert r.stderr.startswith(f"{f}:3:10: error[assert.fails]: the assertion does not hold: the shapes of predictions and targets differ: (B, 4) and (N, 4)\n"), r.stderr
+    f.write_text("import losses;\nexport fn main(x: f32[B, 4], y: f32[N, 4]) { assert B == N; return losses.mse_loss(x, y); }\n")
+    assert subprocess.run([mlxcc, "check", str(f)]).returncode == 0
 
 
 WAITING = ["Conv1d(2, 3, 3)", "Conv2d(2, 3, 3)", "Conv3d(2, 3, (3, 3, 3))", "ConvTranspose1d(2, 3, 3)", "ConvTranspose2d(2, 3, 3)", "ConvTranspose3d(2, 3, 3)", "MaxPool1d(2)",
