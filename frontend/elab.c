@@ -59,6 +59,7 @@ static const Frame *library_entry(Elab *e)
 static void report(Elab *e, DiagClass class, Loc loc, const char *label, const char *note, const char *help, const char *fmt, va_list ap)
 {
 	const Frame *entry = library_entry(e);
+	if (entry && entry->call_loc.file == loc.file) entry = NULL; /* the place is the user's already */
 	Loc at = entry ? entry->call_loc : loc;
 	diag_v(e->diag, class, at, label, fmt, ap);
 	if (note) diag_note(e->diag, NO_LOC, "%s", note);
