@@ -92,6 +92,33 @@ static void name_functions(Emit *e)
 		if (!is_entry(e->p->funcs.at[i])) map_set(&e->refs, e->p->funcs.at[i], (void *)emit_symbol(e, e->p->funcs.at[i]->func->name));
 }
 
+static void put_arena_prototype(Emit *e, StrBuf *out, const Func *f)
+{
+	sb_printf(out, "size_t %s_%s_arena_bytes(", e->prefix, f->name);
+	for (int i = 0; i < f->ndims; i++) sb_printf(out, "%sptrdiff_t %s", i ? ", " : "", f->dims[i]);
+	sb_printf(out, "%s)", f->ndims ? "" : "void");
+}
+
+static bool mentions(const char *text, const char *name)
+{
+	size_t n = strlen(name);
+	for (const char *s = strstr(text, name); s; s = strstr(s + 1, name))
+		if ((s == text || !(isalnum((unsigned char)s[-1]) || s[-1] == '_')) && !(isalnum((unsigned char)s[n]) || s[n] == '_')) return true;
+	return false;
+}
+
+/* size_t P_f_arena_bytes(dims): the formula of the plan. */
+static void put_arena_function(Emit *e, StrBuf *out, const LoopFunc *lf)
+{
+	const Func *f = lf->func;
+	const char *size = emit_dim(e, lf->arena);
+	put_arena_prototype(e, out, f);
+	sb_put(out, "\n{\n");
+	for (int i = 0; i < f->ndims; i++)
+		if (!mentions(size, f->dims[i])) sb_printf(out, "\t(void)%s;\n", f->dims[i]);
+	sb_printf(out, "\treturn (size_t)%s;\n}\n\n", size);
+}
+
 void codegen_c(StrBuf *out, Program *p, CodegenOptions o)
 {
 	Emit e = emit_new(p, o);
@@ -99,7 +126,10 @@ void codegen_c(StrBuf *out, Program *p, CodegenOptions o)
 	sb_init(&structs, e.a);
 	emit_structs(&e, &structs);
 	name_functions(&e);
-	for (int i = 0; i < p->funcs.n; i++) emit_func(&e, p->funcs.at[i]);
+	for (int i = 0; i < p->funcs.n; i++) {
+		emit_func(&e, p->funcs.at[i]);
+		if (is_entry(p->funcs.at[i])) put_arena_function(&e, e.code, p->funcs.at[i]);
+	}
 	StrBuf text, support;
 	sb_init(&text, e.a), sb_init(&support, e.a);
 	sb_put(&text, sb_text(e.constants));
@@ -161,18 +191,8 @@ static void put_arena(Emit *e, StrBuf *out, LoopFunc *lf)
 	if (dim_upper(f->facts, lf->arena, &bytes))
 		sb_printf(out, "#define %s_%s_ARENA_BYTES %lld%s\n", e->PREFIX, up, (long long)bytes,
 		          f->ndims ? "   /* for every permitted dimension */" : "");
-	sb_printf(out, "static inline size_t %s_%s_arena_bytes(", e->prefix, f->name);
-	for (int i = 0; i < f->ndims; i++) sb_printf(out, "%sptrdiff_t %s", i ? ", " : "", f->dims[i]);
-	sb_printf(out, "%s)\n{\n", f->ndims ? "" : "void");
-	const char *size = emit_dim(e, lf->arena);
-	for (int i = 0; i < f->ndims; i++) {
-		bool named = false;
-		size_t n = strlen(f->dims[i]);
-		for (const char *s = strstr(size, f->dims[i]); s; s = strstr(s + 1, f->dims[i]))
-			named |= (s == size || !(isalnum((unsigned char)s[-1]) || s[-1] == '_')) && !(isalnum((unsigned char)s[n]) || s[n] == '_');
-		if (!named) sb_printf(out, "\t(void)%s;\n", f->dims[i]);
-	}
-	sb_printf(out, "\treturn (size_t)%s;\n}\n\n", size);
+	put_arena_prototype(e, out, f);
+	sb_put(out, ";   /* exact for these dimensions */\n\n");
 }
 
 void codegen_header(StrBuf *out, Program *p, CodegenOptions o)

@@ -118,7 +118,7 @@ int main(int argc, char **argv)
 	if (digits_init(7, &net, &adam, arena)) fail("digits_init", "failed");
 
 	int order[TOTAL];
-	unsigned state = 12345;
+	unsigned state = 42;
 	for (int i = 0; i < TOTAL; i++) order[i] = i;
 	shuffle(order, TOTAL, &state); /* the first TRAIN are trained on, the rest are held back */
 
