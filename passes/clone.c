@@ -164,6 +164,18 @@ static void enter(Map *env, Op *op, Value *const *out)
 	}
 }
 
+/* A loop that makes no step gives its inits and empty stacks. Its body may not even fit: it may read rows that are not there. */
+static bool clone_no_steps(Builder *b, Op *op, Map *env, const DimSubst *s)
+{
+	int64_t n;
+	const Attr *trips = op->code == OP_loop ? op_attr(op, AT_trips) : NULL;
+	if (!trips || !dim_is_const(s ? dim_through(b, trips->v.dim, s) : trips->v.dim, &n) || n != 0) return false;
+	int nc = (int)op_int(op, AT_ncarry, 0);
+	for (int r = 0; r < op->nout; r++)
+		map_set(env, op->out[r], r < nc ? env_get(env, op->in[r]) : ir_zeros(b, type_through(b, op->out[r]->type, s)));
+	return true;
+}
+
 static void clone_op_dims(Builder *b, Op *op, Map *env, const DimSubst *s)
 {
 	Arena *a = b->m->arena;
@@ -172,6 +184,8 @@ static void clone_op_dims(Builder *b, Op *op, Map *env, const DimSubst *s)
 	const Attr *attrs = attrs_through(b, op, s);
 	if (op->code == OP_call) {
 		enter(env, op, ir_emit_call(b, op_func(op), in, op->nin)->out);
+	} else if (clone_no_steps(b, op, env, s)) {
+		return;
 	} else if (op->nregion) {
 		Block *region[2] = {0};
 		for (int i = 0; i < op->nregion; i++) region[i] = clone_region_dims(b, op->region[i], env, s);

@@ -108,26 +108,46 @@ Entry *entry_new(Sweep *s, Op *source, Value **out)
 	return e;
 }
 
-static Entry *forward_tensor_op(Sweep *s, Op *op, Value **in)
-{
-	Arena *a = s->b.m->arena;
-	Value **out = NEW_ARRAY(a, Value *, op->nout + 1);
-	ir_emit_n(&s->b, op->code, in, op->nin, op->attrs, op->nattr, out, op->nout);
-	Entry *e = entry_new(s, op, out);
-	e->view = op_view(&s->b, op, in, out);
-	e->want = NEW_ARRAY(a, bool, op->nin + 1);
-	e->act = NEW_ARRAY(a, Value *, op->nin + 1);
-	for (int k = 0; k < op->nin; k++)
-		if ((e->want[k] = set_has(&s->act, in[k]))) e->act[e->nact++] = in[k];
-	e->vjp = vjp_tensor_op;
-	return e;
-}
-
 void tape_push(Sweep *s, Entry *e)
 {
 	Block *at = e->out[0]->block;
 	Tape *t = tape_of(s->b.m->arena, at);
 	VEC_PUSH(s->b.m->arena, *t, e);
+}
+
+/* Whether v depends on an active parameter; if it does, it has an entry afterwards. Folding may have made several ops for one, or found
+ * older ones, some of which were only steps of another folding and have no entry yet: what is differentiated are the ops that stand in
+ * the function, each once, in the order of their definition. */
+static bool tape_value(Sweep *s, Value *v)
+{
+	Op *op = v->def;
+	if (set_has(&s->act, v)) return true;
+	if (!op || op->nregion || op->code == OP_call || set_has(&s->seen, op)) return false;
+	set_add(&s->seen, op);
+	Arena *a = s->b.m->arena;
+	Entry *e = NEW(a, Entry);
+	e->out = op->out, e->nout = op->nout;
+	e->loc = op->loc, e->sweep = s, e->counter = -1;
+	e->view = op_view(&s->b, op, op->in, op->out);
+	e->want = NEW_ARRAY(a, bool, op->nin + 1);
+	e->act = NEW_ARRAY(a, Value *, op->nin + 1);
+	for (int k = 0; k < op->nin; k++)
+		if ((e->want[k] = tape_value(s, op->in[k]))) e->act[e->nact++] = op->in[k];
+	if (e->nact == 0 || op_row(op->code)->zero) return false;
+	e->vjp = vjp_tensor_op;
+	tape_push(s, e);
+	for (int r = 0; r < e->nout; r++)
+		if (dtype_is_diff(e->out[r]->type->dtype)) set_add(&s->act, e->out[r]);
+	return set_has(&s->act, v);
+}
+
+static void forward_passive(Sweep *s, Op *op)
+{
+	clone_op(&s->b, op, &s->env);
+	for (int r = 0; r < op->nout; r++) {
+		Value *v = env_get(&s->env, op->out[r]);
+		if (v->def) set_add(&s->seen, v->def);
+	}
 }
 
 static void forward_op(Sweep *s, Op *op)
@@ -136,28 +156,31 @@ static void forward_op(Sweep *s, Op *op)
 	b->loc = op->loc;
 	b->tag = op->tag;
 	if (!op_active(op, &s->active)) {
-		clone_op(b, op, &s->env);
+		forward_passive(s, op);
 		return;
 	}
-	int mark = b->m->next_id;
-	Value **in = env_get_all(b->m->arena, &s->env, op->in, op->nin);
+	Value **in = env_get_all(b->m->arena, &s->env, op->in, op->nin), **out;
 	Entry *e = NULL;
 	switch (op->code) {
 	case OP_loop: e = forward_loop(s, op, in); break;
 	case OP_cond: e = forward_cond(s, op, in); break;
 	case OP_call: e = forward_call(s, op, in); break;
-	default: assert(!op->nregion && "a structure op without a reverse rule"); e = forward_tensor_op(s, op, in);
+	default: assert(!op->nregion && "a structure op without a reverse rule");
 	}
-	bool fresh = false; /* folded to, or interned with, something older: that has its entry, or is passive */
+	if (e) {
+		tape_push(s, e);
+		out = e->out;
+		for (int r = 0; r < op->nout; r++)
+			if (set_has(&s->active, op->out[r])) set_add(&s->act, out[r]);
+	} else {
+		out = NEW_ARRAY(b->m->arena, Value *, op->nout + 1);
+		ir_emit_n(b, op->code, in, op->nin, op->attrs, op->nattr, out, op->nout);
+		for (int r = 0; r < op->nout; r++) tape_value(s, out[r]);
+	}
 	for (int r = 0; r < op->nout; r++) {
-		if (op->out[r]->name && !e->out[r]->name) e->out[r]->name = op->out[r]->name;
-		map_set(&s->env, op->out[r], e->out[r]);
-		fresh |= e->out[r]->id >= mark;
+		if (op->out[r]->name && !out[r]->name) out[r]->name = op->out[r]->name;
+		map_set(&s->env, op->out[r], out[r]);
 	}
-	if (!fresh) return;
-	for (int r = 0; r < op->nout; r++)
-		if (set_has(&s->active, op->out[r]) && dtype_is_diff(e->out[r]->type->dtype)) set_add(&s->act, e->out[r]);
-	tape_push(s, e);
 }
 
 void forward_block(Sweep *s, Block *b)
@@ -169,7 +192,7 @@ void forward_block(Sweep *s, Block *b)
 static void sweep_init(Sweep *s, Func *into)
 {
 	*s = (Sweep){.b = builder_at(into), .tmp = arena_new(0, NULL, NULL)};
-	map_init(&s->env, s->tmp), map_init(&s->active, s->tmp), map_init(&s->act, s->tmp);
+	map_init(&s->env, s->tmp), map_init(&s->active, s->tmp), map_init(&s->act, s->tmp), map_init(&s->seen, s->tmp);
 }
 
 /* Clones f into the sweep's function with tapes. */

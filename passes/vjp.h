@@ -30,11 +30,12 @@ struct Sweep {
 	/* The swept function is linear in its active parameters and is being transposed: what it needs of its callees must not come out of
 	 * calls that have a linear operand, so their backward functions compute it again. */
 	bool linear;
-	Map act; /* values of the clone that have a tape entry or are active parameters */
+	Map act;                                /* values of the clone that have a tape entry or are active parameters */
+	Map seen;                               /* ops that have an entry or are known to be passive */
 };
 
 Tape *tape_of(Arena *a, Block *b);
-void tape_push(Sweep *s, Entry *e);
+void tape_push(Sweep *s, Entry *e);      /* on the tape of the block where its result landed */
 Entry *entry_new(Sweep *s, Op *source, Value **out);
 void ct_add(Builder *b, Map *ct, Value *v, Value *c);
 void tape_backward(Builder *b, Tape *t, Map *ct);

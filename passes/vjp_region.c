@@ -142,6 +142,8 @@ static Value *stacked_yields(Builder *b, Entry *e, int k, const Values *kept)
 	LoopParts q = loop_parts(e->op);
 	Value *y = e->arm[0]->result[k];
 	bool there = false;
+	int64_t trips;
+	if (dim_is_const(q.trips, &trips) && trips == 0) return NULL; /* no row to read, and no step that would */
 	if (y->block != e->arm[0] || !y->def) return NULL;
 	for (int j = q.nc; j < e->arm[0]->nresult; j++) there |= e->arm[0]->result[j] == y;
 	for (int i = 0; i < kept->n; i++) there |= kept->at[i] == y;

@@ -297,13 +297,21 @@ static void command(char *line)
 	else inspect(word[0], f);
 }
 
+/* A bug ends the process inside of the builder: its message would be lost. */
+static void last_words(void)
+{
+	if (diags && diag_count(diags, DIAG_BUG)) fputs(diag_text(diags), stderr);
+}
+
 int main(void)
 {
 	char line[4096];
+	atexit(last_words);
 	while (fgets(line, sizeof line, stdin)) {
 		command(line);
 		fflush(stdout);
 	}
+	diags = NULL;
 	arena_free(arena);
 	return 0;
 }
