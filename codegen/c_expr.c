@@ -1,4 +1,5 @@
 /* Bodies as C: each node is an expression at its place of use or a named temporary. The scalar meanings are the texts of ir/ops.def. */
+#include <ctype.h>
 #include <inttypes.h>
 #include <math.h>
 #include <stdlib.h>
@@ -189,14 +190,15 @@ static const char *rounded(Emit *e, DType d, const char *x)
 	return arena_printf(e->a, "mx_f32_from_%s(mx_%s_from_f32(%s))", dtype_name(d), dtype_name(d), x);
 }
 
+/* NAME(...) or NAME[...], the brackets closing at the end: needs no parentheses. */
 static bool is_call(const char *s)
 {
 	size_t n = 0;
-	while ((s[n] >= 'a' && s[n] <= 'z') || (s[n] >= 'A' && s[n] <= 'Z') || s[n] == '_' || (s[n] >= '0' && s[n] <= '9')) n++;
-	if (!n || s[n] != '(') return false;
+	while (isalnum((unsigned char)s[n]) || s[n] == '_' || s[n] == '.' || (s[n] == '-' && s[n + 1] == '>') || (n && s[n] == '>' && s[n - 1] == '-')) n++;
+	if (!n || (s[n] != '(' && s[n] != '[')) return false;
 	int depth = 0;
 	for (; s[n]; n++) {
-		depth += (s[n] == '(') - (s[n] == ')');
+		depth += (s[n] == '(' || s[n] == '[') - (s[n] == ')' || s[n] == ']');
 		if (!depth) return !s[n + 1];
 	}
 	return false;

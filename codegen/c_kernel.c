@@ -51,6 +51,51 @@ static bool has_loops(const Kernel *k)
 	return loops;
 }
 
+/* --- names of loop variables: i j k … by depth, in every kernel anew ------------------------------------------------------------------ */
+static bool taken(const LoopFunc *f, const char *name)
+{
+	for (int i = 0; i < f->bufs.n; i++)
+		if (!strcmp(f->bufs.at[i]->name, name)) return true;
+	for (int i = 0; i < f->dims.n; i++)
+		if (!strcmp(f->dims.at[i], name)) return true;
+	return false;
+}
+
+static const char *depth_name(Emit *e, int depth)
+{
+	static const char letters[] = "ijklmnpqrs";
+	int n = (int)sizeof letters - 1;
+	const char *name = arena_printf(e->a, depth < n ? "%c" : "%c%d", letters[depth % n], depth / n);
+	while (taken(e->f, name)) name = arena_printf(e->a, "%s_", name);
+	return name;
+}
+
+/* Axes are const for everybody who reads them; their names are this file's to give. */
+static void name_axis(Emit *e, const Axis *x, int depth) { ((Axis *)x)->name = depth_name(e, depth); }
+
+static void name_inner(Emit *e, Body *b, int depth)
+{
+	for (Node *n = b ? b->first : NULL; n; n = n->next) {
+		for (int i = 0; i < n->naxis; i++) name_axis(e, n->axis[i], depth + i);
+		name_inner(e, n->body, depth + n->naxis);
+		name_inner(e, n->other, depth + n->naxis);
+	}
+}
+
+static void name_axes(Emit *e, Kernel *k)
+{
+	for (int i = 0; i < k->nstages; i++) {
+		Nest *s = k->stages[i];
+		for (int j = 0; j < s->naxis; j++) name_axis(e, s->axis[j], j);
+		name_inner(e, s->body, s->naxis);
+		for (int j = 0; j < s->ninit; j++) {
+			bool shared = false;      /* the axes of an accumulating stage serve both nests; those of its inner loops keep their names */
+			for (int m = 0; m < s->naxis; m++) shared |= s->axis[m] == s->init_axis[j];
+			if (!shared && !s->init_axis[j]->name) name_axis(e, s->init_axis[j], j);
+		}
+	}
+}
+
 static void open_axis(Emit *e, const Axis *x)
 {
 	emit_line(e, "for (ptrdiff_t %s = 0; %s < %s; %s++) {", x->name, x->name, emit_dim(e, x->extent), x->name);
@@ -137,6 +182,7 @@ static bool same_memory(const Used *u, const Kernel *k)
 void emit_kernel(Emit *e, Kernel *k, int number)
 {
 	Used u = {e->a, {0}};
+	name_axes(e, k);
 	for (int i = 0; i < k->nstages; i++) stage_accesses(k->stages[i], use_buf, &u);
 	if (!has_loops(k)) {
 		emit_line(e, "{");
@@ -163,7 +209,7 @@ void emit_kernel(Emit *e, Kernel *k, int number)
 	e->indent = indent;
 	e->refs = refs;
 	const char *text = sb_text(&body), *name = emit_symbol(e, arena_printf(e->a, "k%d_%s", number, k->stages[k->nstages - 1]->what));
-	const char *restr = same_memory(&u, k) ? "" : " restrict ";
+	const char *restr = same_memory(&u, k) ? "" : "restrict ";
 	StrBuf params, args;
 	sb_init(&params, e->a), sb_init(&args, e->a);
 	int n = 0;

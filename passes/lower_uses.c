@@ -65,8 +65,22 @@ static int read_until(Lower *L, Op *user)
 /* --- what is stored ---------------------------------------------------------------------------------------------------------------- */
 enum { CHEAP_USES = 4, LARGE = 60 };
 
+/* The shapes differ in axes of size 1 only: the index of the operand is that of the result. */
+static bool same_but_ones(const Type *a, const Type *b)
+{
+	int i = 0, k = 0;
+	int64_t n;
+	while (i < a->rank || k < b->rank) {
+		if (i < a->rank && dim_is_const(a->dim[i], &n) && n == 1) i++;
+		else if (k < b->rank && dim_is_const(b->dim[k], &n) && n == 1) k++;
+		else if (i == a->rank || k == b->rank || a->dim[i++] != b->dim[k++]) return false;
+	}
+	return true;
+}
+
 static int op_cost(const Op *op)
 {
+	if (op->code == OP_reshape && same_but_ones(op->in[0]->type, op->out[0]->type)) return 0;
 	if (op->code == OP_concat || op->code == OP_pad || op->code == OP_gather || op->code == OP_reshape) return 2;
 	if (!op_is_elementwise(op->code)) return 0;
 	return op_row(op->code)->flags & OPF_CHEAP ? 1 : 8;

@@ -305,7 +305,7 @@ class Program:
 def programs(seed, count):
     rng = random.Random(seed)
     head = f"# Random programs, seed {seed}.\ndim N in 1..6;\n"
-    return head + "".join(Program(rng, f"f{i}").text() for i in range(count))
+    return head + "".join(Program(rng, f"prog{i}").text() for i in range(count))
 
 
 if __name__ == "__main__":
