@@ -259,7 +259,7 @@ static const char *leaf_access(Emit *e, const SigArg *a, const char *path)
 	StrBuf b;
 	sb_init(&b, e->a);
 	sb_printf(&b, "%s->", a->name);
-	for (const char *s = path + strlen(a->path) + 1; *s; s++) {
+	for (const char *s = c_path(e, path) + strlen(a->path) + 1; *s; s++) {
 		if (*s >= '0' && *s <= '9' && (s[-1] == '.')) sb_putc(&b, '_');
 		sb_putc(&b, *s);
 	}

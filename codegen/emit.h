@@ -38,6 +38,7 @@ const char *scalar_text(Emit *e, Scalar s);
 void emit_kernel(Emit *e, Kernel *k, int number); /* the function to e->code, the call at e->out */
 /* c_func.c */
 void emit_func(Emit *e, LoopFunc *f);
+const char *c_path(Emit *e, const char *path);
 const char *emit_func_name(Emit *e, const LoopFunc *f);
 /* templates.c: a support function for a dtype, from kernels/; returns its C name. */
 const char *emit_template(Emit *e, const char *kernel, DType d);

@@ -8,6 +8,19 @@ static size_t top(const char *path)
 	return strcspn(path, ".");
 }
 
+/* The leaves of a module array are one tensor with a leading axis: its struct holds the element's fields, "layers.*.weight" is layers.weight. */
+const char *c_path(Emit *e, const char *path)
+{
+	if (!strstr(path, ".*")) return path;
+	char *s = arena_strdup(e->a, path), *w = s;
+	for (const char *r = s; *r;) {
+		if (r[0] == '.' && r[1] == '*' && (r[2] == '.' || !r[2])) r += 2;
+		else *w++ = *r++;
+	}
+	*w = 0;
+	return module_str(e->m, s);
+}
+
 static const char *struct_type(Emit *e, const Func *f, const char *path, size_t n)
 {
 	for (int i = 0; i < f->nstructs; i++)
@@ -63,11 +76,11 @@ CSignature c_signature(Emit *e, Func *f)
 	bool *skip = NEW_ARRAY(e->a, bool, nr + 1);
 	const char **pp = NEW_ARRAY(e->a, const char *, np + 1), **rp = NEW_ARRAY(e->a, const char *, nr + 1);
 	for (int i = 0; i < np; i++)
-		pp[i] = f->param_path && f->param_path[i] ? f->param_path[i]
+		pp[i] = f->param_path && f->param_path[i] ? c_path(e, f->param_path[i])
 		        : f->body->param[i]->name         ? f->body->param[i]->name
 		                                          : arena_printf(e->a, "arg%d", i);
 	for (int i = 0; i < nr; i++) {
-		rp[i] = f->result_path && f->result_path[i] ? f->result_path[i] : nr == 1 ? "out" : arena_printf(e->a, "out%d", i);
+		rp[i] = f->result_path && f->result_path[i] ? c_path(e, f->result_path[i]) : nr == 1 ? "out" : arena_printf(e->a, "out%d", i);
 		skip[i] = f->result_alias && f->result_alias[i] >= 0;
 	}
 	g.nparam = group(e, f, pp, NULL, np, g.param);
@@ -205,8 +218,8 @@ void emit_structs(Emit *e, StrBuf *out)
 			int n = 0;
 			for (int j = 0; n < a->n; j++) {
 				if (!param && f->result_alias && f->result_alias[a->first + j] >= 0) continue;
-				leaf[n++] = param ? (Leaf){f->param_path[a->first + j], f->body->param[a->first + j]->type}
-				                  : (Leaf){f->result_path[a->first + j], f->body->result[a->first + j]->type};
+				leaf[n++] = param ? (Leaf){c_path(e, f->param_path[a->first + j]), f->body->param[a->first + j]->type}
+				                  : (Leaf){c_path(e, f->result_path[a->first + j]), f->body->result[a->first + j]->type};
 			}
 			const char *name = write_struct(e, f, out, &seen, a->path, leaf, n);
 			a->type_name = name + strlen(e->prefix) + 1;

@@ -8,6 +8,7 @@
 #define MLXCC_FRONTEND_ELAB_CORE_H
 #include <setjmp.h>
 #include "elab.h"
+#include "files.h"
 
 typedef enum LocalKind { LOCAL_LET, LOCAL_VAR, LOCAL_PARAM, LOCAL_INOUT, LOCAL_DIM, LOCAL_CAPTURED, LOCAL_SELF } LocalKind;
 typedef struct Local {
@@ -291,7 +292,17 @@ Val stack_set_row(Elab *e, const Stack *s, Val index, Val row, Loc loc);
 Val module_set_member(Elab *e, Val m, const char *name, Val v, Loc loc);
 bool module_member_is_state(const ModuleTree *m, const char *name);
 
-/* elab_composite.c */
+/* elab_weights.c */
+typedef struct Weights {
+	TensorFile file;
+	const char *shown, *prefix;
+	Val rename;
+	Loc loc;
+} Weights;
+Weights weights_open(Elab *e, const char *path, const char *shown, Loc loc);
+/* The tensor at a path of the tree as a constant of the wanted type; prefix is not part of the file's names. */
+Val weights_leaf(Elab *e, const Weights *w, const char *path, DType d, int rank, const Dim *dims);
+/* elab_trace.c */
 Val composite_call(Elab *e, const FnVal *f, CallArgs *a);
 
 /* elab_export.c */

@@ -1,6 +1,5 @@
 /* Exported functions: parameters and results as named leaves, dimensions, facts, and what the header needs to know. */
 #include "elab_core.h"
-#include "files.h"
 #include <string.h>
 
 /* --- struct names ----------------------------------------------------------------------------------------------------------------- */
@@ -85,8 +84,7 @@ typedef struct Out {
 	const char *text;
 	bool is_inout;
 	Loc loc;
-	const TensorFile *weights;
-	const char *weight_path, *weight_prefix;
+	Weights *weights;
 } Out;
 
 static const char *join(Elab *e, const char *path, const char *name)
@@ -97,7 +95,7 @@ static const char *join(Elab *e, const char *path, const char *name)
 static void add_structs(Elab *e, Out *o, Val v, const char *path, const char *preferred)
 {
 	if (v.kind == V_STACK) {
-		add_structs(e, o, v.u.stack->elem, join(e, path, "*"), NULL);
+		add_structs(e, o, v.u.stack->elem, path, NULL); /* its fields are the element's, with a leading axis */
 		return;
 	}
 	if (!val_is_tree(v) || !*path) return;
@@ -113,32 +111,6 @@ static void add_structs(Elab *e, Out *o, Val v, const char *path, const char *pr
 		add_structs(e, o, v.u.items->at[i], join(e, path, v.u.items->name ? v.u.items->name[i] : arena_printf(e->arena, "%d", i)), NULL);
 }
 
-static Val weight_leaf(Elab *e, Out *o, const char *path, DType d, int rank, const Dim *dims)
-{
-	int64_t count[MAX_RANK];
-	int stars = 0;
-	const char *inner = path + strlen(o->weight_prefix);
-	inner += *inner == '.';
-	for (const char *p = inner; (p = strchr(p, '*')); p++, stars++) {
-		if (!dim_is_const(dims[stars], &count[stars]))
-			elab_fail(e, o->loc, "weights.shape", "the weights of an array of unknown length cannot be baked in");
-	}
-	Tensor *t;
-	const char *why;
-	if (!tensor_file_leaf(e->arena, o->weights, inner, count, &t, &why))
-		elab_fail(e, o->loc, "weights.missing", "%s: %s", o->weight_path, why);
-	if (t->rank != rank || (t->dtype != d && !(dtype_is_float(t->dtype) && dtype_is_float(d))))
-		elab_fail(e, o->loc, "weights.type", "%s: `%s` is a tensor of %d axes and dtype %s, the parameter is %s", o->weight_path, inner,
-		          t->rank, dtype_name(t->dtype), type_str(e->arena, type_get(e->m, d, rank, dims)));
-	for (int i = 0; i < rank; i++) {
-		int64_t n;
-		if (!dim_is_const(dims[i], &n) || n != t->shape[i])
-			elab_fail(e, o->loc, "weights.shape", "%s: axis %d of `%s` is %lld, the parameter has %s", o->weight_path, i, inner,
-			          (long long)t->shape[i], dim_str(e->arena, dims[i]));
-	}
-	return val_tensor(ir_convert(&e->b, ir_const(&e->b, t), d));
-}
-
 static Val leaf_value(Elab *e, void *ctx, Val t, Val same, const char *path)
 {
 	Out *o = ctx;
@@ -151,7 +123,7 @@ static Val leaf_value(Elab *e, void *ctx, Val t, Val same, const char *path)
 		elab_fail(e, o->loc, "export.compile_time", "an exported function takes tensors; `%s` is a compile-time type", t.u.builtin->name);
 	if (!type_is_type(t) || !val_shape(e, t, &d, &rank, dims))
 		elab_fail(e, o->loc, "type.not_a_type", "%s is not a type", val_describe(e, t));
-	if (o->weights) return weight_leaf(e, o, path, d, rank, dims);
+	if (o->weights) return weights_leaf(e, o->weights, path, d, rank, dims);
 	Value *v = func_param(o->f, type_get(e->m, d, rank, dims), module_str(e->m, path));
 	VEC_PUSH(e->arena, o->path, module_str(e->m, path));
 	VEC_PUSH(e->arena, o->inout, o->is_inout);
@@ -193,14 +165,15 @@ static Val add_param(Elab *e, Out *o, const Param *p)
 	o->text = type_is_type(t) ? module_str(e->m, elab_source(e, p->type->loc)) : NULL;
 	o->loc = p->type->loc;
 	o->weights = NULL;
-	const char *file = weights_for(e, name), *why;
-	TensorFile tf;
+	const char *file = weights_for(e, name);
+	Weights w;
 	if (file) {
 		if (o->is_inout)
 			elab_fail(e, p->loc, "weights.inout", "weights of the inout parameter `%s` cannot be baked in: the function changes them",
 			          name);
-		if (!tensor_file_read(e->arena, file, &tf, &why)) elab_fail(e, p->loc, "weights.file", "%s: %s", file, why);
-		o->weights = &tf, o->weight_path = file, o->weight_prefix = name;
+		w = weights_open(e, file, file, p->loc);
+		w.prefix = name;
+		o->weights = &w;
 	}
 	Val v = val_map2(e, t, t, leaf_value, o, name);
 	if (!o->weights) add_structs(e, o, v, name, annotation_name(p->type));

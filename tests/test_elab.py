@@ -2,7 +2,9 @@
 import pathlib
 import re
 import subprocess
+import time
 
+import numpy as np
 import pytest
 
 FOLDER = pathlib.Path(__file__).resolve().parent / "elab"
@@ -27,3 +29,71 @@ def test_a_test_can_fail(mlxcc, tmp_path):
     assert r.returncode == 1
     assert "0 passed, 1 failed" in r.stdout
     assert "t.mx:4:10" in r.stderr and "assert n == 17" in r.stderr
+
+
+def weights():
+    return {
+        "l1.weight": np.arange(6, dtype=np.float32).reshape(3, 2),
+        "l1.bias": np.ones(3, np.float32),
+        "blocks.0.weight": np.array([[0, 1, 0], [0, 0, 1], [1, 0, 0]], np.float32),
+        "blocks.0.bias": np.zeros(3, np.float32),
+        "blocks.1.weight": 2 * np.eye(3, dtype=np.float32),
+        "blocks.1.bias": np.array([1, 2, 3], np.float32),
+    }
+
+
+def reference(w, x, names=("l1", "blocks.0", "blocks.1")):
+    for n in names:
+        x = w[n + ".weight"] @ x + w[n + ".bias"]
+    return x
+
+
+@pytest.mark.parametrize("how", [[], ["--interp"]])
+def test_weights(mlxcc, tmp_path, how):
+    w = weights()
+    (tmp_path / "weights.mx").write_text((FOLDER / "weights.mx").read_text())
+    np.savez(tmp_path / "weights.npz", **w)
+    x = np.array([1, 2], np.float32)
+    for entry, args, want in [
+        ("loaded", [], reference(w, x)),
+        ("mapped", [], reference(w, x, ["l1"])),
+        ("given", ["net=weights.npz"], reference(w, x)),
+        ("given", ["--weights=net=weights.npz"], reference(w, x)),
+    ]:
+        r = subprocess.run([mlxcc, "run", f"weights.mx:{entry}", "x=[1,2]", *args, *how], cwd=tmp_path, capture_output=True, text=True)
+        assert r.returncode == 0, r.stderr
+        assert np.array_equal(np.load(tmp_path / "out.npy"), want), (entry, args)
+
+
+@pytest.mark.parametrize("change, message", [
+    (lambda w: w.pop("l1.bias"), "l1.bias"),
+    (lambda w: w.update({"l1.bias": np.ones(4, np.float32)}), "`l1.bias` is f32[4], the parameter is f32[3]"),
+    (lambda w: w.update({"l1.bias": np.ones(3, np.int32)}), "`l1.bias` has dtype i32, the parameter is f32[3]"),
+    (lambda w: w.pop("blocks.1.bias"), "blocks.1.bias"),
+])
+def test_wrong_weights(mlxcc, tmp_path, change, message):
+    w = weights()
+    change(w)
+    (tmp_path / "weights.mx").write_text((FOLDER / "weights.mx").read_text())
+    np.savez(tmp_path / "weights.npz", **w)
+    r = subprocess.run([mlxcc, "check", "weights.mx"], cwd=tmp_path, capture_output=True, text=True)
+    assert r.returncode == 1 and "weights.mx:13:" in r.stderr and message in r.stderr, r.stderr
+
+
+def test_a_thousand_layers_are_one(mlxcc, tmp_path):
+    program = """import nn;
+module Net(n) {
+  layers = nn.Linear(16, 16)[n];
+  fn (x) { for l in layers { x = tanh(l(x)); } return x; }
+}
+export fn f(net: Net(COUNT), x: f32[16]) -> f32[16] { return net(x); }
+export fn g(net: Net(COUNT), x: f32[16]) -> Net(COUNT) { return grad(|n| sum(n(x)))(net); }
+"""
+    sizes = []
+    for n in (10, 1000):
+        (tmp_path / "deep.mx").write_text(program.replace("COUNT", str(n)))
+        start = time.perf_counter()
+        subprocess.run([mlxcc, "deep.mx", "-o", "deep.c"], cwd=tmp_path, check=True)
+        assert time.perf_counter() - start < 1
+        sizes.append(len((tmp_path / "deep.c").read_text()))
+    assert sizes[1] - sizes[0] < 300
