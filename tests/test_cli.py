@@ -79,7 +79,7 @@ def test_man_page_has_every_option(cli):
     (["model.mx", "-o"], "`-o` needs a value"),
     (["model.mx", "-o", "model.h"], "-o names the C file"),
     (["model.txt", "-o", "x.c"], "must end with .mx or .ir"),
-    (["missing.mx", "-o", "x.c"], "No such file or directory"),
+    (["missing.mx", "-o", "x.c"], "missing.mx"),
     (["missing.ir", "-o", "x.c"], "No such file or directory"),
     (["model.mx", "-o", "x.c", "--max-memory=lots"], "--max-memory takes a size"),
     (["model.mx", "-o", "x.c", "--bisect=-1"], "--bisect takes a number"),
