@@ -99,7 +99,7 @@ static void put_arena_prototype(Emit *e, StrBuf *out, const Func *f)
 	sb_printf(out, "%s)", f->ndims ? "" : "void");
 }
 
-static bool mentions(const char *text, const char *name)
+bool text_mentions(const char *text, const char *name)
 {
 	size_t n = strlen(name);
 	for (const char *s = strstr(text, name); s; s = strstr(s + 1, name))
@@ -115,7 +115,7 @@ static void put_arena_function(Emit *e, StrBuf *out, const LoopFunc *lf)
 	put_arena_prototype(e, out, f);
 	sb_put(out, "\n{\n");
 	for (int i = 0; i < f->ndims; i++)
-		if (!mentions(size, f->dims[i])) sb_printf(out, "\t(void)%s;\n", f->dims[i]);
+		if (!text_mentions(size, f->dims[i])) sb_printf(out, "\t(void)%s;\n", f->dims[i]);
 	sb_printf(out, "\treturn (size_t)%s;\n}\n\n", size);
 }
 

@@ -1,4 +1,5 @@
 /* Functions and their steps as C: entry checks, arena pointers, loops, branches, calls. */
+#include <ctype.h>
 #include <string.h>
 #include "emit.h"
 
@@ -317,6 +318,16 @@ static void emit_static_head(Emit *e, LoopFunc *f)
 	sb_put(e->out, sb_text(&b));
 }
 
+/* Arguments of an entry that nothing needs stay in its signature. */
+static void mark_unused_arguments(Emit *e, LoopFunc *f, StrBuf *code, const char *text)
+{
+	CSignature g = c_signature(e, f->func);
+	for (int i = 0; i < g.nparam + g.nresult; i++) {
+		const char *name = i < g.nparam ? g.param[i].name : g.result[i - g.nparam].name;
+		if (!text_mentions(text, name)) sb_printf(code, "\t(void)%s;\n", name);
+	}
+}
+
 void emit_func(Emit *e, LoopFunc *f)
 {
 	StrBuf body, *code = e->code;
@@ -336,6 +347,7 @@ void emit_func(Emit *e, LoopFunc *f)
 	if (entry) {
 		if (strstr(text + head, "mx_arena")) sb_put(code, "\tunsigned char *mx_arena = (unsigned char *)arena;\n");
 		else sb_put(code, "\t(void)arena;\n");
+		mark_unused_arguments(e, f, code, text + head);
 	} else {
 		if (!strstr(text + head, "mx_arena")) sb_put(code, "\t(void)mx_arena;\n");
 		for (int i = 0; i < f->dims.n; i++)

@@ -71,7 +71,10 @@ static const char *depth_name(Emit *e, int depth)
 }
 
 /* Axes are const for everybody who reads them; their names are this file's to give. */
-static void name_axis(Emit *e, const Axis *x, int depth) { ((Axis *)x)->name = depth_name(e, depth); }
+static void name_axis(Emit *e, const Axis *x, int depth)
+{
+	((Axis *)x)->name = depth_name(e, depth);
+}
 
 static void name_inner(Emit *e, Body *b, int depth)
 {
@@ -89,7 +92,7 @@ static void name_axes(Emit *e, Kernel *k)
 		for (int j = 0; j < s->naxis; j++) name_axis(e, s->axis[j], j);
 		name_inner(e, s->body, s->naxis);
 		for (int j = 0; j < s->ninit; j++) {
-			bool shared = false;      /* the axes of an accumulating stage serve both nests; those of its inner loops keep their names */
+			bool shared = false; /* the axes of an accumulating stage serve both nests; those of its inner loops keep their names */
 			for (int m = 0; m < s->naxis; m++) shared |= s->axis[m] == s->init_axis[j];
 			if (!shared && !s->init_axis[j]->name) name_axis(e, s->init_axis[j], j);
 		}
@@ -144,16 +147,6 @@ static void emit_stages(Emit *e, Kernel *k, const Used *u)
 		if (block) close_axis(e);
 	}
 	for (int i = 0; i < outer; i++) close_axis(e);
-}
-
-static bool mentions(const char *text, const char *name)
-{
-	size_t n = strlen(name);
-	for (const char *s = strstr(text, name); s; s = strstr(s + 1, name)) {
-		bool left = s == text || !(isalnum((unsigned char)s[-1]) || s[-1] == '_'), right = !(isalnum((unsigned char)s[n]) || s[n] == '_');
-		if (left && right) return true;
-	}
-	return false;
 }
 
 static const char *describe(Emit *e, const Kernel *k)
@@ -230,7 +223,7 @@ void emit_kernel(Emit *e, Kernel *k, int number)
 	}
 	for (int i = 0; i < e->f->dims.n; i++) {
 		const char *d = e->f->dims.at[i];
-		if (!mentions(text, d)) continue;
+		if (!text_mentions(text, d)) continue;
 		sb_printf(&params, "%sptrdiff_t %s", n ? ", " : "", d);
 		sb_printf(&args, "%s%s", n++ ? ", " : "", d);
 	}

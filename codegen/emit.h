@@ -31,6 +31,8 @@ const char *buf_ctype(const Buf *b);
 bool buf_is_value(const Buf *b); /* written without subscript */
 Dim buf_elements(Emit *e, const Buf *b);
 
+bool text_mentions(const char *text, const char *name); /* as a whole word */
+
 /* c_expr.c */
 void emit_body(Emit *e, Body *b);
 const char *scalar_text(Emit *e, Scalar s);

@@ -4,7 +4,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 #include "../codegen/codegen.h"
-void loops_print(StrBuf *out, const Program *p);
+#include "../passes/loop.h"
 #include "driver.h"
 
 static const char *base_name(const char *path)

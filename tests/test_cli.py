@@ -259,7 +259,7 @@ def test_test(cli):
     (cli.path / "bad.mx").write_text(PROGRAM + 'test "wrong" {\n  let x = ones(2);\n  assert sum(x) == 3, "two is not three";\n}\n')
     r = cli("test", "bad.mx", code=1)
     assert r.stdout == "ok   it scales\nFAIL wrong\n1 passed, 1 failed\n"
-    assert "two is not three" in r.stderr and "bad.mx:15:" in r.stderr
+    assert "two is not three" in r.stderr and "bad.mx:14:" in r.stderr
 
 
 def test_test_without_tests(cli):
