@@ -1,4 +1,5 @@
 """Running small .mx programs from tests, and MLX as the reference on the CPU."""
+import os
 import subprocess
 
 import numpy as np
@@ -8,7 +9,11 @@ mx = pytest.importorskip("mlx.core")
 mx.set_default_device(mx.cpu)
 
 
-def run(mlxcc, tmp_path, source, fn, interp=True, **inputs):
+# Interpreted, which is fast; with MLXCC_COMPILED=1 as C.
+INTERP = not os.environ.get("MLXCC_COMPILED")
+
+
+def run(mlxcc, tmp_path, source, fn, interp=INTERP, **inputs):
     """Runs an exported function; arrays, numbers and dicts of leaves go in, {name: array} comes out."""
     program = tmp_path / "t.mx"
     program.write_text(source)
