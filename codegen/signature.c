@@ -8,7 +8,8 @@ static size_t top(const char *path)
 	return strcspn(path, ".");
 }
 
-/* The leaves of a module array are one tensor with a leading axis: its struct holds the element's fields, "layers.*.weight" is layers.weight. */
+/* The leaves of a module array are one tensor with a leading axis: its struct holds the element's fields, "layers.*.weight" is
+ * layers.weight. */
 const char *c_path(Emit *e, const char *path)
 {
 	if (!strstr(path, ".*")) return path;
@@ -85,6 +86,9 @@ CSignature c_signature(Emit *e, Func *f)
 	}
 	g.nparam = group(e, f, pp, NULL, np, g.param);
 	g.nresult = group(e, f, rp, skip, nr, g.result);
+	for (int i = 0; i < g.nresult; i++) /* a parameter keeps its name, a result gives way */
+		for (int k = 0; k < g.nparam; k++)
+			if (!strcmp(g.result[i].name, g.param[k].name)) g.result[i].name = arena_printf(e->a, "%s_", g.result[i].name), k = -1;
 	for (int i = 0; i < g.nparam; i++) {
 		SigArg *a = &g.param[i];
 		a->inout = f->param_inout && f->param_inout[a->first];

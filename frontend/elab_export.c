@@ -42,9 +42,12 @@ static const char *capital(Elab *e, const char *s)
 {
 	char *c = arena_strdup(e->arena, s);
 	if (*c >= 'a' && *c <= 'z') *c -= 'a' - 'A';
-	for (char *p = c; *p; p++) {
-		if (*p == '.') *p = '_';
+	char *to = c;
+	for (const char *p = c; *p; p++) { /* an array's elements are named after the array */
+		if (!strncmp(p, ".*", 2)) p++;
+		else *to++ = *p == '.' ? '_' : *p;
 	}
+	*to = 0;
 	return c;
 }
 

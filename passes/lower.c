@@ -392,9 +392,20 @@ static const char *last_part(const char *path)
 	return dot && !isdigit((unsigned char)dot[1]) ? dot + 1 : path;
 }
 
+/* The C function's argument for a tree is named after the root of its leaves' paths. */
+static void reserve_root(Lower *L, const char *path)
+{
+	const char *dot = path ? strchr(path, '.') : NULL;
+	if (!dot) return;
+	const char *root = module_str(L->m, arena_strndup(L->a, path, (size_t)(dot - path)));
+	map_set(&L->names, root, (void *)root);
+}
+
 static void lower_params(Lower *L)
 {
 	Func *f = L->f->func;
+	for (int i = 0; f->param_path && i < f->body->nparam; i++) reserve_root(L, f->param_path[i]);
+	for (int i = 0; f->result_path && i < f->body->nresult; i++) reserve_root(L, f->result_path[i]);
 	L->f->param = NEW_ARRAY(L->a, Buf *, f->body->nparam + 1);
 	L->f->result = NEW_ARRAY(L->a, Buf *, f->body->nresult + 1);
 	for (int i = 0; i < f->body->nparam; i++) {
