@@ -143,6 +143,10 @@ static void rebuild_op(Rebuild *r, const Op *op)
 	if (r->structure && (take_cond_apart(r, op) || take_loop_apart(r, op))) return;
 	Value **in = values_of(r, op->in, op->nin);
 	const Attr *attrs = rebuild_attrs(r, op, room);
+	if (r->structure && op->code == OP_stop_gradient) { /* passes run after all derivatives: it has done its work */
+		set_value(r, op->out[0], in[0]);
+		return;
+	}
 	if (flags & OPF_REGION) rebuild_region_op(r, op, in, attrs);
 	else if (flags & OPF_EFFECT) ir_emit_effect(&r->b, op->code, in, op->nin, attrs, op->nattr);
 	else {

@@ -26,30 +26,40 @@ static Dot dot_of(const OpView *v)
 	return d;
 }
 
-/* g . conj(other) over other's free axes, then its axes put where operand k has them. The operands keep the order left, right, so
- * that the product of the backward pass has the free axes of the operand in a contiguous run. */
+/* Axes of operand k in the order in which a product of g and other gives them: batch, then its free ones and (in ascending order of
+ * other's axis) the contracted ones; swapped: the contracted ones first. perm undoes it. Whether it is the identity. */
+static bool axes_of_product(const Dot *d, const OpView *v, int k, bool swapped, int64_t *perm)
+{
+	const Side *x = &d->side[k], *y = &d->side[1 - k];
+	int64_t at[MAX_RANK];
+	int n = 0;
+	bool same = true;
+	for (int i = 0; i < d->nb; i++) at[n++] = x->batch[i];
+	for (int i = 0; !swapped && i < x->nfree; i++) at[n++] = x->free[i];
+	for (int axis = 0; axis < in_type(v, 1 - k)->rank; axis++)
+		for (int i = 0; i < d->nc; i++)
+			if (y->contract[i] == axis) at[n++] = x->contract[i];
+	for (int i = 0; swapped && i < x->nfree; i++) at[n++] = x->free[i];
+	for (int i = 0; i < n; i++) perm[at[i]] = i, same &= at[i] == i;
+	return same;
+}
+
+/* g . conj(other) over other's free axes, then its axes put where operand k has them. The two are multiplied in the order that needs no
+ * transpose, where there is one; else in the order left, right. */
 TransposeRule transpose_dot;
 Value *transpose_dot(Builder *b, const OpView *v, int k, Value *const *g)
 {
 	Dot d = dot_of(v);
 	const Side *x = &d.side[k], *y = &d.side[1 - k];
 	Value *other = rule_conj(b, v->in[1 - k]);
-	int64_t gb[MAX_RANK], gy[MAX_RANK], at[MAX_RANK], perm[MAX_RANK];
+	int64_t gb[MAX_RANK], gy[MAX_RANK], perm[MAX_RANK];
 	for (int i = 0; i < d.nb; i++) gb[i] = i;
 	for (int i = 0; i < y->nfree; i++) gy[i] = d.nb + i + (k == 0 ? x->nfree : 0);
-	/* r: batch, then x's free axes and (in ascending order of other's axis) the contracted ones */
-	Value *r = k == 0 ? ir_dot(b, g[0], other, gy, y->free, y->nfree, gb, y->batch, d.nb)
-	                  : ir_dot(b, other, g[0], y->free, gy, y->nfree, y->batch, gb, d.nb);
-	int n = 0;
-	for (int i = 0; i < d.nb; i++) at[n++] = x->batch[i];
-	if (k == 0)
-		for (int i = 0; i < x->nfree; i++) at[n++] = x->free[i];
-	for (int axis = 0; axis < in_type(v, 1 - k)->rank; axis++)
-		for (int i = 0; i < d.nc; i++)
-			if (y->contract[i] == axis) at[n++] = x->contract[i];
-	if (k == 1)
-		for (int i = 0; i < x->nfree; i++) at[n++] = x->free[i];
-	for (int i = 0; i < n; i++) perm[at[i]] = i;
+	bool swapped = k == 1;
+	if (!axes_of_product(&d, v, k, swapped, perm) && axes_of_product(&d, v, k, !swapped, perm)) swapped = !swapped;
+	axes_of_product(&d, v, k, swapped, perm);
+	Value *r = swapped ? ir_dot(b, other, g[0], y->free, gy, y->nfree, y->batch, gb, d.nb)
+	                   : ir_dot(b, g[0], other, gy, y->free, y->nfree, gb, y->batch, d.nb);
 	return ir_transpose(b, r, perm);
 }
 

@@ -69,12 +69,66 @@ static Value *expr(Partial *s)
 	return *start == 'y' ? s->v->out[0] : s->v->in[*start - 'a'];
 }
 
+static bool accept(Partial *s, const char *prefix)
+{
+	skip(s);
+	size_t n = strlen(prefix);
+	if (strncmp(s->p, prefix, n)) return false;
+	s->p += n;
+	return true;
+}
+
+static void expect(Partial *s, char c)
+{
+	skip(s);
+	assert(*s->p == c);
+	(void)c;
+	s->p++;
+}
+
+static Value *maybe_conj(Partial *s, Value *x, bool adjoint)
+{
+	return adjoint ? rule_conj(s->b, x) : x;
+}
+
+/* t times the expression, in the form that costs least: t * (1/x) is t/x (one rounding, and shared with the quotient rule's other term),
+ * t * p of a bool is a select (exactly 0 where it does not hold), signs move outwards, where sums swallow them. */
+static Value *times(Partial *s, Value *t, bool adjoint)
+{
+	Value *r;
+	if (accept(s, "neg(")) {
+		r = ir_unary(s->b, OP_neg, times(s, t, adjoint));
+	} else if (accept(s, "convert_like(")) {
+		r = ir_select(s->b, expr(s), t, ir_zeros(s->b, t->type));
+		expect(s, ',');
+		expr(s);
+	} else if (accept(s, "div(1,")) {
+		r = ir_binary(s->b, OP_div, t, maybe_conj(s, expr(s), adjoint));
+	} else if (accept(s, "mul(y, div(1,")) {
+		r = ir_binary(s->b, OP_div, t, maybe_conj(s, expr(s), adjoint));
+		r = ir_binary(s->b, OP_mul, r, maybe_conj(s, s->v->out[0], adjoint));
+		expect(s, ')');
+	} else return ir_binary(s->b, OP_mul, t, maybe_conj(s, expr(s), adjoint));
+	expect(s, ')');
+	return r;
+}
+
+static Partial begin(Builder *b, const OpView *v, int k)
+{
+	return (Partial){b, v, op_row(v->code)->partial[k]};
+}
+
 Value *partial_value(Builder *b, const OpView *v, int k)
 {
-	const char *text = op_row(v->code)->partial[k];
-	if (!text) return NULL;
-	Partial s = {b, v, text};
-	Value *r = expr(&s);
+	Partial s = begin(b, v, k);
+	return s.p ? expr(&s) : NULL;
+}
+
+Value *partial_times(Builder *b, const OpView *v, int k, Value *t, bool adjoint)
+{
+	Partial s = begin(b, v, k);
+	if (!s.p || !strncmp(s.p, "sign_grad", 9)) return NULL;
+	Value *r = times(&s, t, adjoint);
 	skip(&s);
 	assert(*s.p == 0);
 	return r;

@@ -35,6 +35,8 @@ void rule_batch(Builder *b, const OpView *v, Value *const *in, const bool *isb, 
 
 /* The partial derivative of an element-wise op by operand k at the view's operands and result; NULL: identically zero. */
 Value *partial_value(Builder *b, const OpView *v, int k);
+/* t times it (adjoint: its conjugate), or NULL. */
+Value *partial_times(Builder *b, const OpView *v, int k, Value *t, bool adjoint);
 
 /* --- helpers ------------------------------------------------------------------------------------------------------- */
 static inline Dim d_int(Builder *b, int64_t n)

@@ -103,10 +103,8 @@ static bool is_complex(const Value *x)
 static Value *elementwise_partial_jvp(Builder *b, const OpView *v, int k, Value *t)
 {
 	if (v->code == OP_sign && is_complex(v->in[0])) return sign_complex_jvp(b, v, t);
-	Value *p = partial_value(b, v, k);
-	if (!p) return NULL;
-	if (is_complex(v->in[k]) && !is_complex(v->out[0])) return abs_complex_jvp(b, p, t);
-	return ir_binary(b, OP_mul, t, p);
+	if (is_complex(v->in[k]) && !is_complex(v->out[0])) return abs_complex_jvp(b, partial_value(b, v, k), t);
+	return partial_times(b, v, k, t, false);
 }
 
 /* The terms of one linear group: the op with the group's operands replaced by their tangents, zeros only inside the group. */
@@ -164,8 +162,6 @@ Value *rule_cotangent(Builder *b, const OpView *v, int k, Value *const *g)
 	if (op_row(v->code)->zero) return NULL;
 	if (rule_linear(v, k)) return rule_of(v->code)->transpose(b, v, k, g);
 	if (v->code == OP_sign && is_complex(v->in[0])) return sign_complex_jvp(b, v, g[0]);
-	Value *p = partial_value(b, v, k);
-	if (!p) return NULL;
-	if (is_complex(v->in[k]) && !is_complex(v->out[0])) return ir_binary(b, OP_mul, ir_convert(b, g[0], DT_c64), p);
-	return ir_binary(b, OP_mul, g[0], rule_conj(b, p));
+	if (is_complex(v->in[k]) && !is_complex(v->out[0])) return ir_binary(b, OP_mul, ir_convert(b, g[0], DT_c64), partial_value(b, v, k));
+	return partial_times(b, v, k, g[0], true);
 }
