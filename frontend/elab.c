@@ -127,13 +127,14 @@ _Noreturn void elab_unwind(Elab *e)
 
 Context context_save(const Elab *e)
 {
-	return (Context){e->frame, e->b, e->func, e->facts, e->facts_open, e->training, e->const_depth, e->call_depth};
+	return (Context){e->frame, e->b, e->func, e->facts, e->facts_open, e->training, e->const_depth, e->call_depth, e->loop_indices};
 }
 
 void context_restore(Elab *e, const Context *c)
 {
 	e->frame = c->frame, e->b = c->b, e->func = c->func, e->facts = c->facts;
 	e->facts_open = c->facts_open, e->training = c->training, e->const_depth = c->const_depth, e->call_depth = c->call_depth;
+	e->loop_indices = c->loop_indices;
 }
 
 void context_enter_func(Elab *e, Func *f)
@@ -529,6 +530,7 @@ Module *frontend_compile(Arena *a, Diag *d, const char *path, FrontendOptions o)
 	e->m = module_new(a, d, stem(a, path));
 	intern_init(&e->strings, a);
 	map_init(&e->free_names, a);
+	map_init(&e->called, a);
 	e->prelude = elab_scope_std(e, "prelude");
 	Scope *s = elab_scope_file(e, path, path, NO_LOC);
 	if (!s) return NULL;

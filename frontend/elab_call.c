@@ -70,6 +70,7 @@ Frame *frame_new(Elab *e, const FnVal *f, Loc call_loc)
 {
 	Frame *fr = NEW(e->arena, Frame);
 	fr->file = f->file;
+	fr->body = f->fn ? &f->fn->body : NULL;
 	fr->name = name_of(e, f);
 	fr->result = f->fn ? f->fn->result : NULL;
 	fr->result_loc = f->fn ? f->fn->loc : f->lambda ? f->lambda->loc : call_loc;
@@ -554,12 +555,13 @@ static bool at_update(Elab *e, const Expr *x, Val *out)
 static _Noreturn void not_callable(Elab *e, const Expr *x, Val fn)
 {
 	const Expr *f = x->u.call.fn;
-	Val hidden;
-	if (f->kind == EXPR_NAME && scope_local(e->frame, f->u.name.text) && scope_prelude(e, f->u.name.text, &hidden) &&
-	    elab_is_callable(hidden))
-		elab_fail_note(e, f->loc, "call.hidden",
-		               arena_printf(e->arena, "the variable `%s` hides the function of the prelude", f->u.name.text), "%s cannot be called",
-		               val_describe(e, fn));
+	Val hidden, member;
+	const char *name = f->kind == EXPR_NAME ? f->u.name.text : NULL;
+	const char *what = name && scope_local(e->frame, name) ? "variable" : "member";
+	bool inner = name && (*what == 'v' || (e->frame->self && module_scope_lookup(e, e->frame->self->v, name, &member)));
+	if (inner && scope_prelude(e, name, &hidden) && elab_is_callable(hidden))
+		elab_fail_note(e, f->loc, "call.hidden", arena_printf(e->arena, "the %s `%s` hides the function of the prelude", what, name),
+		               "%s cannot be called", val_describe(e, fn));
 	elab_fail(e, f->loc, "call.kind", "%s cannot be called", val_describe(e, fn));
 }
 

@@ -35,8 +35,9 @@ typedef struct Frame {
 	Local *self;  /* the module a method belongs to, or NULL */
 	bool in_init; /* `new` is available */
 	struct Scope *file;
-	const char *name;   /* for messages */
-	const Expr *result; /* annotation, or NULL */
+	const StmtList *body; /* where names are looked for that a local hides; NULL: nowhere */
+	const char *name;     /* for messages */
+	const Expr *result;   /* annotation, or NULL */
 	Loc result_loc;
 	Unknown *unknowns;
 	struct Deferred *deferred; /* shape entries to compare once more dimensions are known */
@@ -84,6 +85,13 @@ typedef struct ModuleDecl {
 	Scope *file;
 } ModuleDecl;
 
+/* The step number of a run-time loop that is open, 0..trips. */
+typedef struct LoopIndex {
+	const Value *index;
+	Dim trips;
+	struct LoopIndex *next;
+} LoopIndex;
+
 struct Elab {
 	Arena *arena;
 	Diag *diag;
@@ -101,8 +109,10 @@ struct Elab {
 	int call_depth, serial, effects, tests;
 	int quiet; /* > 0: a trial: mistakes unwind without a message */
 	jmp_buf *recover;
-	int const_depth;            /* evaluating a constant: effects are mistakes */
-	Map free_names;             /* Expr of a lambda -> its free names */
+	int const_depth; /* evaluating a constant: effects are mistakes */
+	Map called;      /* StmtList -> the names that are called or looked into in it */
+	Map free_names;  /* Expr of a lambda -> its free names */
+	LoopIndex *loop_indices;
 	struct Instance *instances; /* composite functions built so far */
 	Map exports;                /* Decl of an exported function -> its Func, made first so that it has its name */
 	struct StructRow *structs;  /* struct names given so far, by layout */
@@ -123,6 +133,7 @@ typedef struct Context {
 	DimFacts *facts;
 	bool facts_open, training;
 	int const_depth, call_depth;
+	LoopIndex *loop_indices;
 } Context;
 Context context_save(const Elab *e);
 void context_restore(Elab *e, const Context *c);
@@ -150,6 +161,7 @@ bool scope_is_dim_decl(Elab *e, Scope *s, const char *name, const Decl **decl);
 typedef VEC(const char *) NameSet;
 void scan_assigned(Elab *e, const StmtList *body, NameSet *out);
 void scan_expr_names(Elab *e, const Expr *x, NameSet *out);
+void scan_called(Elab *e, const StmtList *body, NameSet *out);
 bool scan_returns(const StmtList *body);
 bool name_set_has(const NameSet *s, const char *name);
 
@@ -237,7 +249,7 @@ const Items *items_new(Elab *e, const Val *v, const char *const *name, int n);
 int items_find(const Items *it, const char *name);
 bool val_module_is_description(Val v);
 
-/* elab_control.c */
+/* elab_branch.c, elab_loop.c */
 typedef struct State {
 	Local *top;
 	int depth;
@@ -247,6 +259,8 @@ typedef struct State {
 } State;
 State state_save(Elab *e);
 void state_restore(Elab *e, State s);
+State state_after(Elab *e, State before); /* of the names that before has */
+const char *local_text(Elab *e, const Local *l);
 typedef Val (*ArmFn)(Elab *e, void *ctx, int arm);
 Val elab_branch(Elab *e, Value *cond, Loc loc, ArmFn arm, void *ctx, bool want);
 void elab_for(Elab *e, const Stmt *s);

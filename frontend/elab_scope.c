@@ -18,6 +18,35 @@ Local *scope_local(Frame *f, const char *name)
 	return NULL;
 }
 
+static bool is_hidden_name(Elab *e, const Frame *f, const char *name, Val *hidden)
+{
+	for (int i = 0; i < f->file->n; i++) {
+		const Global *g = &f->file->globals[i];
+		if (g->name == name) return g->decl->kind == DECL_IMPORT && g->state == G_DONE ? (*hidden = g->v, true) : false;
+	}
+	const Builtin *b = builtin_find(name);
+	if (b) return *hidden = (Val){.kind = V_BUILTIN, .u.builtin = b}, true;
+	return e->prelude && scope_global(e, e->prelude, name, hidden) && elab_is_callable(*hidden);
+}
+
+/* A local that hides an imported module or a function of the prelude, in a function that also calls what is hidden. */
+static void warn_hiding(Elab *e, Name name, Val v)
+{
+	const Frame *f = e->frame;
+	if (!f->body || !f->file || f->file->standard || e->quiet || elab_is_callable(v)) return;
+	NameSet *called = map_get(&e->called, f->body);
+	if (!called) {
+		called = NEW(e->arena, NameSet);
+		scan_called(e, f->body, called);
+		map_set(&e->called, f->body, called);
+	}
+	Val hidden;
+	bool calls = name_set_has(called, name.text), looks = name_set_has(called, elab_intern(e, arena_printf(e->arena, ".%s", name.text)));
+	if (!(calls || looks) || !is_hidden_name(e, f, name.text, &hidden) || !(hidden.kind == V_NAMESPACE ? looks : calls)) return;
+	elab_warn(e, name.loc, "name.hides", "`%s` hides %s, which this function also uses", name.text,
+	          hidden.kind == V_NAMESPACE ? arena_printf(e->arena, "the imported `%s`", name.text) : val_describe(e, hidden));
+}
+
 Local *scope_declare(Elab *e, Name name, Val v, LocalKind kind)
 {
 	Frame *f = e->frame;
@@ -27,6 +56,7 @@ Local *scope_declare(Elab *e, Name name, Val v, LocalKind kind)
 		elab_fail_note(e, name.loc, "name.twice", arena_printf(e->arena, "assign with `%s = …`, or take another name", name.text),
 		               "`%s` is declared twice in one block", name.text);
 	}
+	if (kind == LOCAL_LET || kind == LOCAL_VAR) warn_hiding(e, name, v); /* a call of a parameter is a mistake already */
 	Local *l = NEW(e->arena, Local);
 	*l = (Local){.name = name.text, .v = v, .kind = kind, .depth = f->depth, .loc = name.loc, .next = f->locals};
 	f->locals = l;
@@ -455,6 +485,21 @@ static void visit_list(Visitor *v, const StmtList *l)
 void scan_assigned(Elab *e, const StmtList *body, NameSet *out)
 {
 	Visitor v = {e, out, inout_roots, false};
+	visit_list(&v, body);
+}
+
+/* Names that are called; those that are looked into, `nn.Linear`, with a point before them. */
+static void called_names(Visitor *v, const Expr *x)
+{
+	const Expr *f = x->kind == EXPR_CALL ? x->u.call.fn : x->kind == EXPR_MEMBER ? x->u.member.base : NULL;
+	if (!f || f->kind != EXPR_NAME) return;
+	const char *name = f->u.name.text;
+	add_name(v->e, v->out, x->kind == EXPR_CALL ? name : elab_intern(v->e, arena_printf(v->e->arena, ".%s", name)));
+}
+
+void scan_called(Elab *e, const StmtList *body, NameSet *out)
+{
+	Visitor v = {e, out, called_names, false};
 	visit_list(&v, body);
 }
 

@@ -11,7 +11,7 @@ void test_function(Elab *e, Scope *s, const Decl *d)
 	e->facts_open = true;
 	f->facts = e->facts;
 	context_enter_func(e, f);
-	Frame fr = {.file = s, .name = "test"};
+	Frame fr = {.file = s, .name = "test", .body = &d->u.test.body};
 	e->frame = NULL;
 	frame_push(e, &fr);
 	elab_body(e, &d->u.test.body);

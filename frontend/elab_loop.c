@@ -1,183 +1,12 @@
-/* Run-time control flow: branches become `cond`, loops become `loop`.
+/* Loops: unrolled over unlike things, otherwise `loop` ops.
  *
- * A branch runs both arms from the same state; what differs afterwards is merged leaf by leaf. A loop carries the variables that its body
- * assigns. Whether more is changed (a module's state through a method), and what dtype a number takes, shows only when the body has run:
- * then it runs again. A trial that fails is not reported: the numbers in it stood for tensors. What the body turns out not to change is not
- * carried.
+ * A run-time loop carries the variables that its body assigns. Whether more is changed (a module's state through a method), and what dtype
+ * a number takes, shows only when the body has run: then it runs again. A trial that fails is not reported: the numbers in it stood for
+ * tensors. What the body turns out not to change is not carried.
  */
 #include "elab_core.h"
 #include "builtins.h"
 #include <string.h>
-
-State state_save(Elab *e)
-{
-	Frame *f = e->frame;
-	State s = {.top = f->locals, .depth = f->depth, .facts_open = e->facts_open, .training = e->training};
-	for (Local *l = f->locals; l; l = l->next) s.n++;
-	s.v = NEW_ARRAY(e->arena, Val, s.n);
-	int i = 0;
-	for (Local *l = f->locals; l; l = l->next) s.v[i++] = l->v;
-	return s;
-}
-
-/* Declarations made since are forgotten. */
-void state_restore(Elab *e, State s)
-{
-	Frame *f = e->frame;
-	f->locals = s.top;
-	f->depth = s.depth;
-	e->facts_open = s.facts_open;
-	e->training = s.training;
-	int i = 0;
-	for (Local *l = f->locals; l; l = l->next) l->v = s.v[i++];
-}
-
-static State state_after(Elab *e, State before)
-{
-	Frame *f = e->frame;
-	f->locals = before.top;
-	f->depth = before.depth;
-	return state_save(e);
-}
-
-/* --- merging the arms of a branch ------------------------------------------------------------------------------------------ */
-
-typedef struct Slot {
-	Value *a, *b, *out;
-} Slot;
-typedef struct Merge {
-	Block *arm[2];
-	VEC(Slot *) slots;
-	const char *what;
-	Loc loc;
-	Val prior; /* the value before the branch, for the dtype of numbers; NONE: there was none */
-} Merge;
-
-static Val slot_val(Elab *e, Merge *m, Value *a, Value *b)
-{
-	for (int i = 0; i < m->slots.n; i++) {
-		if (m->slots.at[i]->a == a && m->slots.at[i]->b == b) return (Val){.kind = V_TENSOR, .u.tensor = (Value *)m->slots.at[i]};
-	}
-	Slot *s = NEW(e->arena, Slot);
-	s->a = a, s->b = b;
-	VEC_PUSH(e->arena, m->slots, s);
-	return (Val){.kind = V_TENSOR, .u.tensor = (Value *)s};
-}
-
-static const char *merge_name(Elab *e, const Merge *m, const char *path)
-{
-	return *path ? arena_printf(e->arena, "`%s` of %s", path, m->what) : m->what;
-}
-
-static _Noreturn void merge_fail(Elab *e, const Merge *m, Val a, Val b, const char *path)
-{
-	elab_fail(e, m->loc, "branch.type", "the arms of this run-time branch give %s different types: %s and %s", merge_name(e, m, path),
-	          val_describe(e, a), val_describe(e, b));
-}
-
-static Value *in_arm(Elab *e, Merge *m, int arm, Val v, DType d)
-{
-	e->b.block = m->arm[arm];
-	return ir_convert(&e->b, elab_tensor(e, v, &d, m->loc, m->what), d);
-}
-
-static Val merge_leaf(Elab *e, void *ctx, Val a, Val b, const char *path)
-{
-	Merge *m = ctx;
-	if (val_same(a, b)) return a;
-	for (int i = 0; i < 2; i++) { /* a list meets a tensor as one */
-		Val *v = i ? &b : &a;
-		if (v->kind != V_LIST) continue;
-		e->b.block = m->arm[i];
-		*v = val_tensor(elab_tensor(e, *v, NULL, m->loc, m->what));
-	}
-	bool wa = val_is_weak(a), wb = val_is_weak(b);
-	if ((a.kind != V_TENSOR && !wa) || (b.kind != V_TENSOR && !wb)) merge_fail(e, m, a, b, path);
-	if (wa && wb) {
-		Val both[2] = {a, b};
-		DType d = elab_result_dtype(e, both, 2, m->loc);
-		if (m->prior.kind == V_TENSOR && m->prior.u.tensor->type->rank == 0) {
-			DType p = m->prior.u.tensor->type->dtype;
-			if (weak_fits(a, p) && weak_fits(b, p)) d = p;
-		}
-		return slot_val(e, m, in_arm(e, m, 0, a, d), in_arm(e, m, 1, b, d));
-	}
-	if (wa || wb) {
-		Val t = wa ? b : a, n = wa ? a : b;
-		DType d = t.u.tensor->type->dtype;
-		if (t.u.tensor->type->rank || !weak_fits(n, d)) merge_fail(e, m, a, b, path);
-		return slot_val(e, m, in_arm(e, m, 0, a, d), in_arm(e, m, 1, b, d));
-	}
-	const Type *x = a.u.tensor->type, *y = b.u.tensor->type;
-	if (x->dtype != y->dtype || x->rank != y->rank) merge_fail(e, m, a, b, path);
-	Value *vb = b.u.tensor;
-	for (int i = 0; i < x->rank; i++) {
-		if (!dim_provable_equal(e->facts, x->dim[i], y->dim[i])) merge_fail(e, m, a, b, path);
-	}
-	if (x != y) {
-		e->b.block = m->arm[1];
-		vb = ir_reshape(&e->b, vb, x->rank, x->dim);
-	}
-	return slot_val(e, m, a.u.tensor, vb);
-}
-
-static Val slot_result(Elab *e, void *ctx, Val v)
-{
-	Merge *m = ctx;
-	if (v.kind != V_TENSOR) return v;
-	for (int i = 0; i < m->slots.n; i++) {
-		if ((Value *)m->slots.at[i] == v.u.tensor) return val_tensor(m->slots.at[i]->out);
-	}
-	return v;
-}
-
-static const char *local_text(Elab *e, const Local *l)
-{
-	return l->kind == LOCAL_SELF ? "the module" : arena_printf(e->arena, "the variable `%s`", l->name);
-}
-
-Val elab_branch(Elab *e, Value *cond, Loc loc, ArmFn arm, void *ctx, bool want)
-{
-	Block *here = e->b.block;
-	State before = state_save(e), after[2];
-	Val result[2];
-	Merge m = {.loc = loc, .what = "their result"};
-	for (int k = 0; k < 2; k++) {
-		m.arm[k] = block_new(&e->b, BLOCK_COND, here);
-		e->b.block = m.arm[k];
-		e->facts_open = false;
-		result[k] = arm(e, ctx, k);
-		after[k] = state_after(e, before);
-		state_restore(e, before);
-		e->b.block = here;
-	}
-	Val r = want ? val_map2(e, result[0], result[1], merge_leaf, &m, "") : val_none();
-	int i = 0;
-	Val *merged = NEW_ARRAY(e->arena, Val, before.n);
-	for (Local *l = before.top; l; l = l->next, i++) {
-		m.what = local_text(e, l);
-		m.prior = before.v[i];
-		bool same = val_same(after[0].v[i], before.v[i]) && val_same(after[1].v[i], before.v[i]);
-		merged[i] = same ? before.v[i] : val_map2(e, after[0].v[i], after[1].v[i], merge_leaf, &m, "");
-	}
-	int n = m.slots.n;
-	Value **a = NEW_ARRAY(e->arena, Value *, n), **b = NEW_ARRAY(e->arena, Value *, n);
-	for (int k = 0; k < n; k++) a[k] = m.slots.at[k]->a, b[k] = m.slots.at[k]->b;
-	for (int k = 0; k < 2; k++) {
-		e->b.block = m.arm[k];
-		block_set_results(&e->b, m.arm[k], k ? b : a, n);
-	}
-	e->b.block = here;
-	e->b.loc = loc;
-	if (n || m.arm[0]->first || m.arm[1]->first) {
-		Op *op = ir_emit_region(&e->b, OP_cond, &cond, 1, NULL, 0, m.arm, 2);
-		for (int k = 0; k < n; k++) m.slots.at[k]->out = op->out[k];
-	}
-	i = 0;
-	for (Local *l = before.top; l; l = l->next, i++)
-		l->v = val_same(merged[i], before.v[i]) ? before.v[i] : val_map(e, merged[i], slot_result, &m);
-	return val_map(e, r, slot_result, &m);
-}
 
 /* --- what a loop runs over ------------------------------------------------------------------------------------------------------ */
 
@@ -386,6 +215,7 @@ typedef struct LoopJob {
 	Loc loc;
 	Dim trips;    /* NULL: not a dimension */
 	Value *limit; /* i32, or NULL */
+	LoopIndex range;
 	State before;
 	Carry *carries;
 	bool trial; /* some carried number has no dtype yet */
@@ -409,6 +239,50 @@ static void set_trips(Elab *e, LoopJob *j, Dim n, Loc loc)
 	j->trips = j->trips ? elab_require_equal(e, j->trips, n, loc, "zip.length", "the sequences of this loop have different lengths") : n;
 }
 
+/* Bounds of an i32 scalar as dimensions, where its ops tell: indices of enclosing loops, sums, products, minima. NULL: none. */
+typedef struct Bounds {
+	Dim lo, hi;
+} Bounds;
+
+static Bounds index_bounds(Elab *e, const Value *v)
+{
+	DimCtx *c = e->m->dims;
+	for (const LoopIndex *l = e->loop_indices; l; l = l->next) {
+		if (l->index == v) return (Bounds){dim_int(c, 0), l->trips ? dim_sub(c, l->trips, dim_int(c, 1)) : NULL};
+	}
+	return (Bounds){NULL, NULL};
+}
+
+static Bounds value_bounds(Elab *e, const Value *v)
+{
+	DimCtx *c = e->m->dims;
+	double k;
+	if (value_const_scalar(v, &k)) return (Bounds){dim_int(c, (int64_t)k), dim_int(c, (int64_t)k)};
+	const Op *op = v->def;
+	if (!op) return index_bounds(e, v);
+	if (op->code == OP_dimsize) return (Bounds){op_attr(op, AT_dim)->v.dim, op_attr(op, AT_dim)->v.dim};
+	if (op->code == OP_convert && dtype_is_int(op->in[0]->type->dtype)) return value_bounds(e, op->in[0]);
+	if (op->nin != 2 || v->type->rank) return (Bounds){NULL, NULL};
+	Bounds a = value_bounds(e, op->in[0]), b = value_bounds(e, op->in[1]);
+	switch (op->code) {
+	case OP_add: return (Bounds){dim_add(c, a.lo, b.lo), dim_add(c, a.hi, b.hi)};
+	case OP_sub: return (Bounds){dim_sub(c, a.lo, b.hi), dim_sub(c, a.hi, b.lo)};
+	case OP_mul:
+		if (!value_const_scalar(op->in[1], &k) || k < 0) return (Bounds){NULL, NULL};
+		return (Bounds){dim_mul(c, a.lo, b.lo), dim_mul(c, a.hi, b.hi)};
+	case OP_minimum: return (Bounds){NULL, a.hi ? a.hi : b.hi};
+	case OP_maximum: return (Bounds){a.lo ? a.lo : b.lo, NULL};
+	default: return (Bounds){NULL, NULL};
+	}
+}
+
+static Bounds number_bounds(Elab *e, Val v)
+{
+	if (v.kind == V_TENSOR) return value_bounds(e, v.u.tensor);
+	Dim d = v.kind == V_DIM ? v.u.dim : dim_int(e->m->dims, v.u.i);
+	return (Bounds){d, d};
+}
+
 static void range_trips(Elab *e, LoopJob *j, const Iter *it)
 {
 	Val lo = *it->v.u.range.lo, hi = *it->v.u.range.hi;
@@ -427,6 +301,11 @@ static void range_trips(Elab *e, LoopJob *j, const Iter *it)
 	limit = ir_binary(&e->b, OP_maximum, limit, zero);
 	if (j->limit) elab_fail(e, it->loc, "zip.length", "two ranges whose lengths are data cannot be zipped");
 	j->limit = limit;
+	/* a triangular loop, `for q in p + 1..N`, has a bound all the same: reverse mode needs one */
+	DimCtx *c = e->m->dims;
+	Dim most = dim_sub(c, number_bounds(e, a).hi, number_bounds(e, b).lo);
+	if (most && size > 1) most = dim_floordiv(c, e->facts, dim_add(c, most, dim_int(c, size - 1)), dim_int(c, size));
+	if (most) set_trips(e, j, most, it->loc);
 }
 
 static void count_trips(Elab *e, LoopJob *j, const Iter *it)
@@ -618,7 +497,10 @@ static void loop_attempt(Elab *e, LoopJob *j, Block *here)
 	j->block = block_new(&e->b, BLOCK_LOOP, here);
 	e->b.block = j->block;
 	const Type *i32 = type_scalar(e->m, DT_i32);
+	j->range = (LoopIndex){NULL, j->trips, e->loop_indices};
 	j->index = block_param(&e->b, j->block, i32, j->pattern && !j->pattern->is_tuple ? j->pattern->name.text : "i");
+	j->range.index = j->index;
+	e->loop_indices = &j->range;
 	for (Carry *c = j->carries; c; c = c->following) c->local->v = c->param = val_map(e, c->init, carry_leaf, j);
 	if (j->it) loop_rows(e, j, j->it);
 	e->facts_open = false;
@@ -634,6 +516,7 @@ static void loop_attempt(Elab *e, LoopJob *j, Block *here)
 		run_loop_body(e, j);
 	}
 	f->loops = loops, f->unrolled = unrolled;
+	e->loop_indices = j->range.next;
 	if (!ok) { /* the numbers stood for tensors: take them as such */
 		e->b.block = here;
 		for (Carry *c = j->carries; c; c = c->following) c->init = val_map(e, c->init, default_leaf, j);
