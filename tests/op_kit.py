@@ -68,7 +68,7 @@ class Program:
         for k, c in enumerate(self.cases):
             operands = []
             for x in c.inputs:
-                operands.append(f"%p{len(self.inputs)}")
+                operands.append(f"%arg{len(self.inputs)}")
                 params.append(f"{operands[-1]}: {type_text(x)}")
                 self.inputs.append(x)
             names = [f"%r{k}_{i}" for i in range(len(c.expected))]
