@@ -476,7 +476,13 @@ static void emit_raw(Emit *e, Node *n)
 	} else {
 		const char *dst = buf_is_value(n->buf) ? arena_printf(e->a, "&%s", buf_text(e, n->buf)) : buf_text(e, n->buf);
 		const char *src = buf_is_value(n->src) ? arena_printf(e->a, "&%s", buf_text(e, n->src)) : buf_text(e, n->src);
-		emit_line(e, "memcpy(%s, %s, (size_t)%s);", dst, src, emit_dim(e, n->hi));
+		if (n->buf->type->dtype != DT_bool) {
+			emit_line(e, "memcpy(%s, %s, (size_t)%s);", dst, src, emit_dim(e, n->hi));
+			return;
+		}
+		const char *i = temp(e, "byte"); /* a bool of other bits than 0 and 1 is none in C */
+		emit_line(e, "for (ptrdiff_t %s = 0; %s < %s; %s++) (%s)[%s] = ((const unsigned char *)%s)[%s] != 0;", i, i, emit_dim(e, n->hi), i, dst,
+		          i, src, i);
 	}
 }
 

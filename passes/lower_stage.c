@@ -505,6 +505,8 @@ void lower_stored(Lower *L, Op *op)
 	case OP_searchsorted: lower_searchsorted(L, v, out); break;
 	case OP_rng_bits: lower_rng(L, v, out); break;
 	case OP_bitcast: lower_bitcast(L, v, out); break;
-	default: lower_map(L, v, out);
+	default:
+		for (int k = 0; k < op->nout; k++)
+			if (lower_info(L, op->out[k])->buf) lower_map(L, op->out[k], lower_info(L, op->out[k])->buf);
 	}
 }
