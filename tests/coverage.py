@@ -42,7 +42,7 @@ def covered(path, table):
     if not hasattr(module, "covered"):
         return set()
     pairs = set(module.covered() if path == "interp" else module.covered(path))
-    return pairs | ({(op, d) for op, (e, ds, _) in table.items() if e for d in ds} if path == "interp" else set())
+    return pairs | ({(op, d) for op, (e, ds, _) in table.items() if e for d in ds} if path in ("interp", "C") else set())
 
 
 def main():
