@@ -186,6 +186,13 @@ static const char *quoted(Emit *e, const char *s)
 	return sb_text(&b);
 }
 
+/* Scalars that only a print or an assert reads are set but not used where that is left out. */
+static void unused_scalars(Emit *e, const Step *s)
+{
+	for (int i = 0; i < s->nvalues; i++)
+		if (s->values[i]->space == BUF_SCALAR) emit_line(e, "(void)%s;", s->values[i]->name);
+}
+
 static void emit_print(Emit *e, Step *s)
 {
 	emit_line(e, "#ifdef MLXCC_PRINT");
@@ -193,12 +200,17 @@ static void emit_print(Emit *e, Step *s)
 	for (int i = 0; i < s->nvalues; i++)
 		emit_line(e, "MLXCC_PRINT(%s, \"%s\", %s, %s);", i ? "\"\"" : quoted(e, s->message), dtype_name(s->values[i]->type->dtype),
 		          argument(e, s->values[i], true), emit_dim(e, buf_elements(e, s->values[i])));
+	emit_line(e, "#else");
+	unused_scalars(e, s);
 	emit_line(e, "#endif");
 }
 
 static void emit_assert(Emit *e, Step *s)
 {
-	if (!e->o.check) return;
+	if (!e->o.check) {
+		unused_scalars(e, s);
+		return;
+	}
 	const char *place = emit_place(e, s->loc);
 	emit_line(e, "if (!%s) return %s_EASSERT + %d;%s", buf_text(e, s->values[0]), e->PREFIX, s->assert_number - 1,
 	          place ? arena_printf(e->a, "   /* %s */", place) : "");

@@ -8,8 +8,7 @@ static int run_native(Session *s, Module *m, const Signature *g, Tensor *const *
 	if (!l) return session_code(s);
 	int code = native_call(s, l, 0, args, env, results);
 	native_free(l);
-	if (code && !diag_exit_code(s->diag))
-		session_fail(s, "run.code", "`%s` returned %d: an assertion about its data does not hold", g->name, code);
+	if (code && !diag_exit_code(s->diag)) native_report(s, g->name, code);
 	return session_code(s);
 }
 
@@ -23,7 +22,7 @@ int cmd_run(Session *s)
 	DimEnv *env = dim_env_new(s->arena);
 	if (!trees_load(s, &g, env, args) || !signature_bind(s, &g, args, env)) return session_code(s);
 	if (s->o->interp) {
-		if (!interpret(s, f, args, env, results)) return session_code(s);
+		if (!interpret(s, f, args, env, results, INTERPRET_ALOUD)) return session_code(s);
 	} else {
 		int code = run_native(s, m, &g, args, env, results);
 		if (code) return code;

@@ -1,4 +1,5 @@
 /* mlxcc test: each test block interpreted and as compiled C. The C runs in a child process, so that a crash fails its test only. */
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/wait.h>
@@ -39,12 +40,31 @@ static int run_child(Session *s, Native *l, int i, int nout)
 	pid_t child = fork();
 	if (child < 0) return -1;
 	if (child == 0) {
-		if (!freopen("/dev/null", "w", stdout)) _exit(99);
-		_exit(native_call(s, l, i, NULL, dim_env_new(s->arena), NEW_ARRAY(s->arena, Tensor *, nout)) ? 1 : 0);
+		static const int signals[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT};
+		for (size_t k = 0; k < sizeof signals / sizeof *signals; k++) signal(signals[k], SIG_DFL);
+		if (!freopen("/dev/null", "w", stdout)) _exit(254);
+		int code = native_call(s, l, i, NULL, dim_env_new(s->arena), NEW_ARRAY(s->arena, Tensor *, nout));
+		_exit(code > 254 ? 254 : code);
 	}
 	int status;
 	if (waitpid(child, &status, 0) < 0) return -1;
 	return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+}
+
+/* One line for test i; true if it passed both ways. */
+static bool finish(Session *s, const Tests *t, Native *l, int i)
+{
+	int status = l ? run_child(s, l, i, t->sig[i].nout) : 0;
+	const char *what = "";
+	if (!l) what = "  (not compiled)";
+	else if (t->failed[i] && !status) what = "  (interpreted; the compiled C passes)";
+	else if (!t->failed[i] && status < 0) what = "  (the compiled C crashed)";
+	else if (!t->failed[i] && status) what = "  (the compiled C; the interpreter passes)";
+	if (!t->failed[i] && status > 0) native_report(s, title(t->at[i]), status);
+	diag_flush(s->diag);
+	bool passed = l && !t->failed[i] && !status;
+	printf("%s %s%s\n", passed ? "ok  " : "FAIL", title(t->at[i]), what);
+	return passed;
 }
 
 int cmd_test(Session *s)
@@ -53,23 +73,13 @@ int cmd_test(Session *s)
 	if (!m) return session_code(s);
 	Tests t = collect(s, m);
 	for (int i = 0; i < t.n; i++) {
-		t.failed[i] = !interpret(s, t.at[i], NULL, dim_env_new(s->arena), NEW_ARRAY(s->arena, Tensor *, t.sig[i].nout));
+		t.failed[i] = !interpret(s, t.at[i], NULL, dim_env_new(s->arena), NEW_ARRAY(s->arena, Tensor *, t.sig[i].nout), INTERPRET_ALOUD);
 		diag_flush(s->diag);
 	}
-	int failed = 0;
 	session_fresh_diag(s, m);
-	Native *l = t.n && session_passes(s, m, NULL) && s->program ? native_build(s, t.sig, t.n, true) : NULL;
-	int code = session_code(s);
-	for (int i = 0; i < t.n; i++) {
-		int status = l ? run_child(s, l, i, t.sig[i].nout) : 0;
-		const char *what = t.failed[i]  ? ""
-		                   : status < 0 ? "  (the compiled C crashed)"
-		                   : status     ? "  (an assertion fails in the compiled C, not in the interpreter)"
-		                                : "";
-		bool bad = t.failed[i] || status;
-		printf("%s %s%s\n", bad ? "FAIL" : "ok  ", title(t.at[i]), what);
-		failed += bad;
-	}
+	Native *l = t.n && session_passes(s, m, NULL) ? native_build(s, t.sig, t.n, true) : NULL;
+	int code = session_code(s), failed = 0;
+	for (int i = 0; i < t.n; i++) failed += !finish(s, &t, l, i);
 	printf("%d passed, %d failed\n", t.n - failed, failed);
 	native_free(l);
 	return code ? code : failed > 0;

@@ -76,6 +76,8 @@ typedef struct Native Native;
 /* Generates C for s->program, compiles it (or finds it in the cache) and loads it. sig: the functions to call. NULL after messages. */
 Native *native_build(Session *s, const Signature *sig, int n, bool check);
 void native_free(Native *l);
+/* Reports what the C function `name` returned: a broken fact, or the assertion (of a checking build) that does not hold. */
+void native_report(Session *s, const char *name, int code);
 /* Calls function `which`. args: by parameter leaf; inout ones are overwritten. results[nout] are allocated in the session's arena, those of
  * inout parameters being the overwritten arguments. Returns the C function's code. */
 int native_call(Session *s, Native *l, int which, Tensor *const *args, const DimEnv *env, Tensor **results);

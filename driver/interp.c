@@ -35,17 +35,26 @@ void tensor_put(StrBuf *b, const Tensor *t)
 	put_axis(b, t, 0, 0);
 }
 
+const char *print_to_hole(StrBuf *b, const char *rest)
+{
+	const char *hole = strstr(rest, "{}");
+	if (!hole) return NULL;
+	sb_putn(b, rest, (size_t)(hole - rest));
+	return hole + 2;
+}
+
 static void on_print(void *ctx, const char *message, Tensor *const *args, int n)
 {
 	Session *s = ctx;
+	const char *rest = message ? message : "";
 	StrBuf b;
 	sb_init(&b, s->arena);
-	sb_put(&b, message ? message : "");
 	for (int i = 0; i < n; i++) {
-		if (b.n) sb_putc(&b, ' ');
+		const char *behind = print_to_hole(&b, rest);
+		if (behind) rest = behind;
 		tensor_put(&b, args[i]);
 	}
-	printf("%s\n", sb_text(&b));
+	printf("%s%s\n", sb_text(&b), rest);
 }
 
 static bool on_assert(void *ctx, const Op *op, Tensor *const *args, int n)
@@ -62,9 +71,18 @@ static bool on_assert(void *ctx, const Op *op, Tensor *const *args, int n)
 	return false;
 }
 
-bool interpret(Session *s, Func *f, Tensor *const *args, DimEnv *env, Tensor **results)
+static bool on_assert_quietly(void *ctx, const Op *op, Tensor *const *args, int n)
 {
-	EvalHooks hooks = {.ctx = s, .print = on_print, .assert_failed = on_assert};
+	return false;
+}
+
+static void on_print_quietly(void *ctx, const char *message, Tensor *const *args, int n) {}
+
+bool interpret(Session *s, Func *f, Tensor *const *args, DimEnv *env, Tensor **results, enum Interpret how)
+{
+	EvalHooks aloud = {.ctx = s, .print = on_print, .assert_failed = on_assert};
+	EvalHooks quiet = {.ctx = s, .print = on_print_quietly, .assert_failed = on_assert_quietly};
+	EvalHooks hooks = how == INTERPRET_ALOUD ? aloud : quiet;
 	const char *why = "";
 	Progress *p = progress_begin("interpreting");
 	EvalStatus status = ir_eval(s->arena, f, args, env, results, &hooks, &why);

@@ -6,13 +6,15 @@
 #include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 #include "../codegen/codegen.h"
-#include "driver.h"
+#include "../passes/loop.h"
+#include "interp.h"
 
 #define PREFIX "mx"
 #define CFLAGS "-std=gnu99", "-O2", "-ffp-contract=off", "-fPIC", "-shared", "-w"
@@ -22,6 +24,9 @@ struct Native {
 	int (*call)(int which, void **p, const ptrdiff_t *d, void *arena);
 	size_t (*arena)(int which, const ptrdiff_t *d);
 	const Signature *sig;
+	Session *s;
+	StrBuf line;      /* of a print that is under way */
+	const char *rest; /* what of its message is still to come; NULL: none is under way */
 };
 
 /* --- the wrapper -------------------------------------------------------------------------------------------------------- */
@@ -44,6 +49,29 @@ static void put_call(StrBuf *b, const Signature *g, int which)
 	for (int i = 0; i < g->nresult; i++, k++) sb_printf(b, "%sp[%d]", k ? ", " : "", k);
 	put_dims(b, g, k ? ", " : "");
 	sb_printf(b, "%sarena);\n", k || g->ndims ? ", " : "");
+}
+
+/* Prints of the program call back through these. */
+static const char print_hook[] = "#include <stddef.h>\n"
+                                 "void *mx_print_ctx;\n"
+                                 "void (*mx_print)(void *ctx, const char *message, const char *dtype, const void *data, ptrdiff_t n);\n"
+                                 "#define MLXCC_PRINT(m, t, d, n) do { if (mx_print) mx_print(mx_print_ctx, m, t, d, n); } while (0)\n";
+
+/* One call for each value: the first has the message, whose {} are filled in turn. The numbers come without their shape. */
+static void on_print(void *ctx, const char *message, const char *dtype, const void *data, ptrdiff_t n)
+{
+	Native *l = ctx;
+	if (!l->rest) {
+		sb_init(&l->line, l->s->arena);
+		l->rest = message;
+	}
+	Tensor t = {.rank = n != 1, .shape = {n}, .data = (void *)data};
+	const char *behind = print_to_hole(&l->line, l->rest);
+	if (behind) l->rest = behind;
+	if (dtype_find(dtype, &t.dtype)) tensor_put(&l->line, &t);
+	if (strstr(l->rest, "{}")) return;
+	printf("%s%s\n", sb_text(&l->line), l->rest);
+	l->rest = NULL;
 }
 
 static void put_wrapper(StrBuf *b, const Signature *sig, int n)
@@ -158,6 +186,9 @@ static bool load(Session *s, Native *l, const char *path)
 	if (!l->handle) return session_fail(s, "run.load", "cannot load the compiled code: %s", dlerror()), false;
 	*(void **)&l->call = dlsym(l->handle, "mx_call");
 	*(void **)&l->arena = dlsym(l->handle, "mx_arena");
+	void **print = dlsym(l->handle, "mx_print"), **ctx = dlsym(l->handle, "mx_print_ctx");
+	if (print && s->o->command == CMD_RUN)
+		*ctx = l, *(void (**)(void *, const char *, const char *, const void *, ptrdiff_t))print = on_print;
 	return l->call && l->arena;
 }
 
@@ -169,6 +200,7 @@ Native *native_build(Session *s, const Signature *sig, int n, bool check)
 	StrBuf c, source;
 	CodegenOptions o = {.prefix = PREFIX, .header_name = NULL, .command = "mlxcc", .check = check};
 	sb_init(&c, s->arena), sb_init(&source, s->arena);
+	sb_put(&source, print_hook);
 	codegen_header(&source, s->program, o);
 	codegen_c(&c, s->program, o);
 	sb_putn(&source, sb_text(&c), c.n);
@@ -183,6 +215,7 @@ Native *native_build(Session *s, const Signature *sig, int n, bool check)
 	const char *lib = cache ? arena_printf(s->arena, "%s/%016llx%016llx.so", cache, (unsigned long long)h1, (unsigned long long)h2) : NULL;
 	Native *l = NEW(s->arena, Native);
 	l->sig = sig;
+	l->s = s;
 	if (lib && access(lib, R_OK) == 0) return load(s, l, lib) ? l : NULL;
 	if (!mkdtemp(work)) return session_fail(s, "file.write", "cannot make a temporary folder: %s", strerror(errno)), NULL;
 	if (!lib) lib = arena_printf(s->arena, "%s/loaded.so", work);
@@ -190,6 +223,29 @@ Native *native_build(Session *s, const Signature *sig, int n, bool check)
 	if (!cache) unlink(lib);
 	rmdir(work);
 	return ok ? l : NULL;
+}
+
+/* --- assertions --------------------------------------------------------------------------------------------------------- */
+static const Step *find_assert(const StepList *list, int number)
+{
+	for (int i = 0; i < list->n; i++) {
+		const Step *s = list->at[i], *found = NULL;
+		if (s->kind == STEP_ASSERT && s->assert_number == number) return s;
+		if (!found) found = find_assert(&s->head, number);
+		if (!found) found = find_assert(&s->body, number);
+		if (!found) found = find_assert(&s->other, number);
+		if (found) return found;
+	}
+	return NULL;
+}
+
+void native_report(Session *s, const char *name, int code)
+{
+	const Step *found = NULL;
+	for (int i = 0; i < s->program->funcs.n && !found; i++) found = find_assert(&s->program->funcs.at[i]->steps, code - 1);
+	if (code == 1) session_fail(s, "run.dim", "`%s`: a dimension breaks a stated fact", name);
+	else if (!found) session_fail(s, "run.code", "`%s` returned %d", name, code);
+	else diag(s->diag, DIAG_ERROR, found->loc, "assert", "%s", found->message && *found->message ? found->message : "this does not hold");
 }
 
 void native_free(Native *l)

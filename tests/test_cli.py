@@ -186,8 +186,8 @@ def run(cli, request):
     save_file({"w": np.array([1, 2, 3], np.float32)}, cli.path / "net.safetensors")
     flags = ["--interp"] if request.param == "interpreter" else []
 
-    def call(f, *args, **kw):
-        return cli("run", f"model.mx:{f}", *args, *flags, **kw)
+    def call(f, *args, file="model.mx", **kw):
+        return cli("run", f"{file}:{f}", *args, *flags, **kw)
 
     call.path, call.x = cli.path, x
     return call
@@ -253,6 +253,14 @@ def test_run_uses_its_cache(cli):
     assert "there is no C compiler `/nowhere/cc`" in r.stderr and "--interp" in r.stderr
 
 
+def test_run_prints_and_asserts(run):
+    (run.path / "say.mx").write_text('export fn f(x: f32[N], i: i32) -> f32 {\n  print("x is", x, "i", i);\n  assert i < 2, "i is too big";\n  return x[i];\n}\n')
+    r = run("f", "x=[1,2,3]", "i=1", "--out", "r.npy", file="say.mx")
+    assert r.stdout.startswith("x is [1, 2, 3] i 1\n") and "out = 2" in r.stdout
+    r = run("f", "x=[1,2,3]", "i=2", "--check", "--out", "s.npy", code=1, file="say.mx")
+    assert "say.mx:3:" in r.stderr and "error[assert]: i is too big" in r.stderr and not (run.path / "s.npy").exists()
+
+
 # --- test and verify -----------------------------------------------------------------------------------------------------
 def test_test(cli):
     assert cli("test", "model.mx").stdout == "ok   it scales\n1 passed, 0 failed\n"
@@ -260,6 +268,35 @@ def test_test(cli):
     r = cli("test", "bad.mx", code=1)
     assert r.stdout == "ok   it scales\nFAIL wrong\n1 passed, 1 failed\n"
     assert "two is not three" in r.stderr and "bad.mx:14:" in r.stderr
+
+
+def test_wrong_c_is_found(cli):
+    """A C compiler that changes the program: `test` and `verify` must see it."""
+    wrong = cli.path / "wrong-cc"
+    wrong.write_text('#!/bin/sh\nfor a in "$@"; do case $a in *model.c) sed -i "s/ 2\\.0f/ 3.0f/" "$a";; esac; done\nexec cc "$@"\n')
+    wrong.chmod(0o755)
+    (cli.path / "wrong.mx").write_text("""export fn twice(x: f32[N], n: i32) -> f32[N] { for i in 0..n { x = x * 2 + 1; } return x; }
+test "sum" {
+  let n = argmax(random.uniform(0, 1, (4,), key=random.key(1)));
+  var x = random.normal(3, key=random.key(2)) * 0;
+  for i in 0..n.astype(i32) + 5 { x = x * 2 + 1; }
+  assert sum(x) < 1000, "the sum is too big";
+}
+""")
+    assert cli("test", "wrong.mx").stdout == "ok   sum\n1 passed, 0 failed\n"
+    r = cli("test", "wrong.mx", env={"CC": str(wrong)}, code=1)
+    assert r.stdout == "FAIL sum  (the compiled C; the interpreter passes)\n0 passed, 1 failed\n"
+    assert "wrong.mx:6:" in r.stderr and "error[assert]: the sum is too big" in r.stderr
+    r = cli("verify", "wrong.mx", env={"CC": str(wrong)}, code=70)
+    assert r.stdout.startswith("FAIL twice") and "bug in mlxcc[verify.differs]" in r.stderr and "as C and" in r.stderr
+
+
+def test_verify_draws_again_where_an_assert_refuses(cli):
+    (cli.path / "picky.mx").write_text("""export fn f(x: f32[N], i: i32) -> f32 { assert i < 3; print("not shown", i); return x[i]; }
+export fn g(x: f32[3]) -> f32 { assert sum(x) == 77; return x[0]; }
+""")
+    r = cli("verify", "picky.mx")
+    assert re.fullmatch(r"ok   f .*\nskip g .*\n1 verified, 0 failed\n", r.stdout) and r.stderr == ""
 
 
 def test_test_without_tests(cli):
