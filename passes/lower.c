@@ -351,12 +351,19 @@ static void lower_block(Lower *L, Block *b)
 
 /* --- functions --------------------------------------------------------------------------------------------------------------------- */
 static const char *c_reserved[] = {
-    "auto",     "break",   "case",   "char",      "const",   "continue", "default",  "do",      "double",   "else",     "enum",
-    "extern",   "float",   "for",    "goto",      "if",      "inline",   "int",      "long",    "register", "restrict", "return",
-    "short",    "signed",  "sizeof", "static",    "struct",  "switch",   "typedef",  "union",   "unsigned", "void",     "volatile",
-    "while",    "bool",    "true",   "false",     "class",   "new",      "delete",   "this",    "template", "typename", "namespace",
-    "operator", "private", "public", "protected", "virtual", "friend",   "using",    "try",     "catch",    "throw",    "and",
-    "or",       "not",     "xor",    "arena",     "asm",     "export",   "explicit", "mutable", "INFINITY", "NAN",      "I"};
+    "exp",      "expf",      "exp2",     "exp2f",   "expm1",  "expm1f",    "log",     "logf",     "log2",     "log2f",   "log10",
+    "log10f",   "log1p",     "log1pf",   "sqrt",    "sqrtf",  "cbrt",      "cbrtf",   "sin",      "sinf",     "cos",     "cosf",
+    "tan",      "tanf",      "sinh",     "sinhf",   "cosh",   "coshf",     "tanh",    "tanhf",    "asin",     "asinf",   "acos",
+    "acosf",    "atan",      "atanf",    "asinh",   "asinhf", "acosh",     "acoshf",  "atanh",    "atanhf",   "erf",     "erff",
+    "pow",      "powf",      "fabs",     "fabsf",   "floor",  "floorf",    "ceil",    "ceilf",    "trunc",    "truncf",  "atan2",
+    "atan2f",   "rint",      "rintf",    "fmod",    "fmodf",  "fma",       "fmaf",    "hypot",    "hypotf",   "memcpy",  "memset",
+    "mx_arena", "mx_code",   "auto",     "break",   "case",   "char",      "const",   "continue", "default",  "do",      "double",
+    "else",     "enum",      "extern",   "float",   "for",    "goto",      "if",      "inline",   "int",      "long",    "register",
+    "restrict", "return",    "short",    "signed",  "sizeof", "static",    "struct",  "switch",   "typedef",  "union",   "unsigned",
+    "void",     "volatile",  "while",    "bool",    "true",   "false",     "class",   "new",      "delete",   "this",    "template",
+    "typename", "namespace", "operator", "private", "public", "protected", "virtual", "friend",   "using",    "try",     "catch",
+    "throw",    "and",       "or",       "not",     "xor",    "arena",     "asm",     "export",   "explicit", "mutable", "INFINITY",
+    "NAN",      "I"};
 
 static void collect_dim(void *p, const char *sym)
 {

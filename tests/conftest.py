@@ -4,7 +4,7 @@ import pathlib
 import pytest
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
-BUILD = pathlib.Path(os.environ.get("MLXCC_BUILD", ROOT / "build"))
+BUILD = pathlib.Path(os.environ.get("MLXCC_BUILD", ROOT / "build")).resolve()
 
 
 @pytest.fixture(scope="session")
