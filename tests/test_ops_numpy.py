@@ -133,3 +133,45 @@ def test_complex_functions_at_extremes(irtool):
                 a, b = part(g), part(want)
                 fine = (np.isnan(a) & np.isnan(b)) | (a == b) | (np.abs(a - b) <= 3e-6 * np.abs(want)) | (np.abs(a - b) < 1e-44) | both | np.isnan(want)
                 assert fine.all(), f"{op} of {z[~fine][0]}: {g[~fine][0]} instead of {want[~fine][0]}"
+
+
+@pytest.mark.parametrize("d", ["f16", "bf16"])
+def test_every_half_value(d, irtool, table):
+    """All 65,536 operands of every unary op and conversion, within one unit of the exactly rounded result; conversions to the bit."""
+    x = np.arange(65536).astype("u2").view(DTYPES[d])
+    cases = []
+    with np.errstate(all="ignore"):
+        for op, (elementwise, dtypes, _) in table.items():
+            if not elementwise or d not in dtypes or op not in op_cases_elem.UNARY:
+                continue
+            if op in op_cases_elem.FLOAT_EXACT:
+                cases.append(Case(op, [x], {}, op_cases_elem.FLOAT_EXACT[op](x.astype("f4")).astype(x.dtype)))
+            elif op in op_cases_elem.FLOAT_NEAR:
+                cases.append(Case(op, [x], {}, op_cases_elem.float_near(op, d, [x]).astype(x.dtype), op_kit.ulps(1)))
+            else:
+                cases.append(Case(op, [x], {}, getattr(np, op)(x.astype("f4"))))
+        for e in ALL:
+            if e == "bool":
+                want = x.astype("f4") != 0
+            else:
+                want = op_cases_elem.saturate(x.astype("f4"), e) if e in INTS else x.astype("f4").astype(DTYPES[e])
+            cases.append(Case("convert", [x], {"dtype": e}, want))
+    program = Program(d, cases)
+    assert len(cases) > 45 and not program.check(op_kit.interpret(irtool, program))
+
+
+def test_narrowing_of_random_bits(irtool):
+    """f32 and f64 of all magnitudes to f16 and bf16, ties and neighbours of ties included: one rounding, to nearest even."""
+    r = np.random.default_rng(5)
+    halves = r.integers(0, 1 << 16, 4000).astype("u2")
+    with np.errstate(all="ignore"):
+        mids = {d: halves.view(DTYPES[d]).astype("f8") / 2 + (halves + 1).astype("u2").view(DTYPES[d]).astype("f8") / 2 for d in ("f16", "bf16")}
+        cases = []
+        for d in ("f16", "bf16"):
+            m = mids[d][np.isfinite(mids[d])]
+            wide = np.concatenate([m, np.nextafter(m, np.inf), np.nextafter(m, -np.inf), r.integers(0, 1 << 62, 4000).view("f8")])
+            single = np.concatenate([m.astype("f4"), np.nextafter(m.astype("f4"), np.float32(np.inf)), r.integers(0, 1 << 32, 8000, dtype="u4").view("f4")])
+            cases.append(Case("convert", [wide], {"dtype": d}, op_cases_elem.half_from_double(wide, DTYPES[d])))
+            cases.append(Case("convert", [single], {"dtype": d}, single.astype(DTYPES[d])))
+    program = Program("narrow", cases)
+    assert not program.check(op_kit.interpret(irtool, program))
