@@ -408,7 +408,9 @@ static bool nonneg_with_facts(const DimFacts *f, Dim d, int depth)
 bool dim_provable_nonneg(const DimFacts *f, Dim d)
 {
 	d = dim_norm(f, d);
-	return d && nonneg_with_facts(f, d, 2);
+	if (!d || nonneg_with_facts(f, d, 2)) return d != NULL;
+	Dim r = relax_floors(f->ctx, d);
+	return r && r != d && nonneg_with_facts(f, r, 2);
 }
 
 bool dim_provable_equal(const DimFacts *f, Dim a, Dim b)

@@ -2,6 +2,8 @@
 import numpy as np
 import pytest
 
+import mlx.nn as nn
+
 from std_tools import mx, run, type_of
 
 rng = np.random.default_rng(0)
@@ -110,3 +112,72 @@ def test_gradient(mlxcc, tmp_path, text, args):
         return (e * mx.sin(mx.arange(e.size) + 1.0).reshape(e.shape)).sum()
 
     compare(got["out"], mx.grad(weighted)(mx.array(VALUES[p])), rtol=1e-4, atol=1e-5)
+
+
+# The same with run-time sizes. What needs a fact (a length, equal sides) gets it.
+SIZES = dict(x="M, N", y="M, N", w="N, 5", a="A, M, N", s="N, N", v="K", u="K", i="M, N", z="M, N", odd="L", j="J")
+FACTS = {"topk": "assert K >= 4;", "diag(x, k=1)": "assert M < N;", "cross(x, y, axis=0)": "assert M == 3;", "cross": "assert N >= 3;",
+         "diagonal(a, 1": "assert M < N;", "diagonal(a, -1": "assert A + 1 < N;", "diag(i": "assert M < N;", "trace(i": "assert M < N;", "trace(a": "assert M < N;", "diff(x, n=2)": "assert N >= 2;", "diff(x, axis=0)": "assert M >= 1;",
+         "diff(x)": "assert N >= 1;", "diag(s)": "", "rope(a, 4": "assert N == 4;", "rope(a, 2": "assert N >= 2;", "offset=array([3, 5])": "assert A == 2; assert N >= 2;",
+         "median": "assert K >= 1; assert L >= 1; assert M >= 1; assert N >= 1;", "median(a": "assert A * N >= 1;", "array([1.0, 7.0])": "assert N == 4;", "addmm": "assert N >= 1;",
+         "meshgrid(v, u, v[:2])": "assert K >= 2;", "j[:3]": "assert J >= 3; assert M == 3;", "x[:, :3]": "assert N >= 3;", "x[:, :2]": "assert N >= 3;",
+         "partition(v, 3)": "assert K >= 4;", "unique": "assert J >= 1;", "broadcast_arrays": "assert M >= 1;"}
+
+
+def symbolic(names, text):
+    params = ", ".join(f"{n}: {type_of(VALUES[n]).split('[')[0]}[{SIZES[n]}]" for n in names)
+    dims = {d.strip() for n in names for d in SIZES[n].split(",")}
+    facts = {part.strip() for key, f in FACTS.items() if key in text for part in f.split(";") if part.strip()}
+    facts = [f for f in sorted(facts) if all(w in dims or not w.isupper() for w in f.split())]  # of sizes that these arguments have
+    return f"export fn main({params}) {{ {' '.join(f + ';' for f in facts)} BODY }}"
+
+
+SIZED = [(t, a) for t, a in SMOOTH + OTHER if a]
+
+
+@pytest.mark.parametrize("text,args", SIZED, ids=[t for t, _ in SIZED])
+def test_value_with_symbolic_sizes(mlxcc, tmp_path, text, args):
+    names = args.split()
+    source = symbolic(names, text).replace("BODY", f"return {in_mx(text)};")
+    got = run(mlxcc, tmp_path, source, "main", **{n: VALUES[n] for n in names})
+    compare(got["out"], mlx_value(text, names))
+
+
+def test_sizes_of_new_tensors_may_be_symbolic(mlxcc, tmp_path):
+    source = ("export fn main(x: f32[N]) { return linspace(0, 1, N) + linspace(0, 3, N, endpoint=false), hanning(N), eye(N), tri(N, k=1), diag(x, k=-2),"
+              " identity(2 * N), bartlett(N); }")
+    for n in (1, 6):
+        x = rng.normal(size=n).astype(np.float32)
+        got = run(mlxcc, tmp_path, source, "main", x=x)
+        want = [mx.linspace(0, 1, n) + mx.linspace(0, 3, n, endpoint=False), mx.hanning(n), mx.eye(n), mx.tri(n, k=1), mx.diag(mx.array(x), k=-2), mx.eye(2 * n), mx.bartlett(n)]
+        for k, w in enumerate(want):
+            compare(got[f"out{k}"], w)
+
+
+# --- result dtypes, over all fourteen types that MLX accepts ------------------------------------------------------------------------------
+TYPES = "bool_ uint8 uint16 uint32 uint64 int8 int16 int32 int64 float16 bfloat16 float32 float64 complex64".split()
+OURS = dict(zip(TYPES, "bool u8 u16 u32 u64 i8 i16 i32 i64 f16 bf16 f32 f64 c64".split()))
+TYPED = ["mean(x)", "mean(x, axis=0)", "var(x)", "std(x, axis=1)", "median(x)", "logsumexp(x, axis=-1)", "softmax(x, axis=-1)", "square(x)", "reciprocal(x)", "degrees(x)",
+         "tril(x)", "diag(x)", "trace(x)", "outer(x, x)", "kron(x, x)", "diff(x)", "roll(x, 1, 0)", "repeat(x, 2)", "tile(x, 2)", "topk(x, 1)", "vecdot(x, x)",
+         "isfinite(x)", "isclose(x, x)", "count_nonzero(x)", "logical_and(x, x)", "nan_to_num(x)", "linalg.norm(x)", "minmax(x)[0]", "divmod(x, x)[0]", "array_equal(x, x)",
+         "addmm(x, x, x)", "inner(x, x)", "cumulative_sum(x)", "unique(x, 3)", "atleast_3d(x)", "relu(x)", "gelu(x)", "softplus(x)", "elu(x)", "hard_tanh(x)", "leaky_relu(x)"]
+X22 = np.array([[1, 3], [2, 1]])
+
+
+@pytest.mark.parametrize("text", TYPED)
+def test_result_dtype(mlxcc, tmp_path, text):
+    x, wants, body, names = X22.astype(np.float32), [], "", []
+    for t in TYPES:
+        space = {**{n: getattr(nn, n) for n in dir(nn)}, **{n: getattr(mx, n) for n in dir(mx) if not n.startswith("__")}, "x": mx.array(x).astype(getattr(mx, t))}
+        try:
+            want = eval(text, space)
+            mx.eval(want)
+        except (ValueError, TypeError, RuntimeError):
+            continue  # MLX refuses this type
+        d = OURS[str(want.dtype).split(".")[-1].replace("bool", "bool_")]
+        body += f" let r_{t} = |x| {text}; let v_{t} = r_{t}(y.astype({OURS[t]})); assert v_{t}.dtype == {d}, \"{t} gives \" + str(v_{t}.dtype) + \", MLX {d}\";"
+        names.append(f"v_{t}" + (".astype(f32)" if d == "bf16" else ""))
+        wants.append((t, np.array(want.astype(mx.float32) if d == "bf16" else want), {"f16": 2e-3, "bf16": 2e-2}.get(OURS[t], 1e-5)))
+    got = run(mlxcc, tmp_path, f"export fn main(y: f32[2, 2]) {{ {body} return ({', '.join(names)},); }}", "main", y=x)
+    for k, (t, want, tol) in enumerate(wants):
+        np.testing.assert_allclose(got[f"out{k}"], want, rtol=tol, atol=tol, err_msg=t)

@@ -142,6 +142,9 @@ START_TEST(inequalities)
 	ck_assert(dim_provable_nonneg(f, parse("T-2*(T//2)")));
 	ck_assert(dim_provable_less(f, parse("T-2*(T//2)"), dim_int(ctx, 2)));
 	ck_assert(dim_provable_nonneg(f, parse("(T+1)//2-T//2")));
+	ck_assert(!dim_provable_less(f, parse("K//2"), parse("K")));
+	dim_fact_nonneg(f, parse("K-1"));
+	ck_assert(dim_provable_less(f, parse("K//2"), parse("K")));
 	int64_t hi, lo;
 	ck_assert(dim_upper(f, parse("64*B+3"), &hi) && hi == 64 * 256 + 3);
 	ck_assert(dim_lower(f, parse("64*B+3"), &lo) && lo == 67);
