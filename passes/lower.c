@@ -467,6 +467,10 @@ static LoopFunc *lower_func(Lower *parent, Func *f)
 		if (alias >= 0) old[i] = f->body->param[alias];
 	}
 	yield_into(L, f->body, 0, f->body->nresult, L->f->result, old);
+	for (int i = L->f->bufs.n - 1; i >= 0; i--) { /* a row of a row: the outer row's pointer is needed too */
+		Buf *b = L->f->bufs.at[i];
+		if (b->space == BUF_ALIAS && b->base->space == BUF_ALIAS) b->base->reads += b->reads, b->base->writes += b->writes;
+	}
 	parent->func = L->func;
 	collect_dims(L, f->body);
 	map_set(&parent->func, f, L->f);
