@@ -223,8 +223,21 @@ Val elab_std(Elab *e, const char *module, const char *name)
 
 /* --- files ---------------------------------------------------------------------------------------------------------------- */
 
-static const char *decl_name(const Decl *d)
+static char *stem(Arena *a, const char *path)
 {
+	const char *slash = strrchr(path, '/'), *base = slash ? slash + 1 : path, *dot = strrchr(base, '.');
+	char *s = arena_strndup(a, base, dot && dot > base ? (size_t)(dot - base) : strlen(base));
+	for (char *p = s; *p; p++) {
+		bool ok = (*p >= 'a' && *p <= 'z') || (*p >= 'A' && *p <= 'Z') || (*p >= '0' && *p <= '9') || *p == '_';
+		if (!ok) *p = '_';
+	}
+	return (*s >= '0' && *s <= '9') || !*s ? arena_printf(a, "m%s", s) : s;
+}
+
+static const char *decl_name(Elab *e, const Decl *d)
+{
+	/* `import "dir/gpt.mx";` is known as gpt */
+	if (d->kind == DECL_IMPORT && d->u.import.path && !(d->name.text && *d->name.text)) return stem(e->arena, d->u.import.path);
 	switch (d->kind) {
 	case DECL_CONST:
 	case DECL_MODULE:
@@ -242,16 +255,17 @@ static void scope_fill(Elab *e, Scope *s)
 	VEC(Global) v = {0};
 	for (int i = 0; i < s->file->ndecls; i++) {
 		const Decl *d = s->file->decls[i];
-		const char *name = decl_name(d);
+		const char *name = decl_name(e, d);
 		if (!name || !*name) continue;
 		bool twice = false;
+		Loc at = d->name.loc.file ? d->name.loc : d->loc;
 		for (int k = 0; k < v.n && !twice; k++) {
 			if (v.at[k].name != elab_intern(e, name)) continue;
-			diag(e->diag, DIAG_ERROR, d->name.loc, "name.twice", "`%s` is declared twice", name);
+			diag(e->diag, DIAG_ERROR, at, "name.twice", "`%s` is declared twice", name);
 			diag_note(e->diag, v.at[k].loc, "the first declaration of `%s`", name);
 			twice = true;
 		}
-		if (!twice) VEC_PUSH(e->arena, v, ((Global){.name = elab_intern(e, name), .decl = d, .loc = d->name.loc}));
+		if (!twice) VEC_PUSH(e->arena, v, ((Global){.name = elab_intern(e, name), .decl = d, .loc = at}));
 	}
 	s->globals = v.at;
 	s->n = v.n;
@@ -433,7 +447,7 @@ static void run_global(Elab *e, void *ctx)
 {
 	DeclJob *j = ctx;
 	Val v;
-	scope_global(e, j->s, elab_intern(e, j->d->name.text), &v);
+	scope_global(e, j->s, elab_intern(e, decl_name(e, j->d)), &v);
 }
 
 static void check_entries(Elab *e, Scope *s)
@@ -467,7 +481,7 @@ static void elaborate_file(Elab *e, Scope *s)
 	for (int i = 0; i < s->file->ndecls; i++) {
 		DeclJob j = {s, s->file->decls[i]};
 		if (j.d->kind == DECL_CONST || j.d->kind == DECL_IMPORT) {
-			if (j.d->name.text && *j.d->name.text) elab_protect(e, run_global, &j);
+			elab_protect(e, run_global, &j);
 		} else if (map_get(&e->exports, j.d)) {
 			elab_protect(e, run_export, &j);
 		} else if (j.d->kind == DECL_TEST && e->o.tests) {
@@ -510,17 +524,6 @@ static void drop_unreachable(Elab *e)
 		if (map_get(&seen, e->m->funcs.at[i])) e->m->funcs.at[k++] = e->m->funcs.at[i];
 	}
 	e->m->funcs.n = k;
-}
-
-static char *stem(Arena *a, const char *path)
-{
-	const char *slash = strrchr(path, '/'), *base = slash ? slash + 1 : path, *dot = strrchr(base, '.');
-	char *s = arena_strndup(a, base, dot && dot > base ? (size_t)(dot - base) : strlen(base));
-	for (char *p = s; *p; p++) {
-		bool ok = (*p >= 'a' && *p <= 'z') || (*p >= 'A' && *p <= 'Z') || (*p >= '0' && *p <= '9') || *p == '_';
-		if (!ok) *p = '_';
-	}
-	return (*s >= '0' && *s <= '9') || !*s ? arena_printf(a, "m%s", s) : s;
 }
 
 Module *frontend_compile(Arena *a, Diag *d, const char *path, FrontendOptions o)

@@ -509,9 +509,11 @@ static void loop_attempt(Elab *e, LoopJob *j, Block *here)
 	f->loops++;
 	bool ok = true;
 	if (j->trial) {
+		bool muted = diag_mute(e->diag, true);
 		e->quiet++;
 		ok = elab_protect(e, run_loop_body, j);
 		e->quiet--;
+		diag_mute(e->diag, muted);
 	} else {
 		run_loop_body(e, j);
 	}

@@ -161,10 +161,12 @@ static Val global_value(Elab *e, Scope *s, Global *g)
 	if (g->state == G_NEW) {
 		GlobalJob j = {s, g};
 		int quiet = e->quiet;
-		e->quiet = 0; /* a mistake in a declaration is one whoever asks */
+		bool muted = diag_mute(e->diag, false); /* a mistake in a declaration is one whoever asks */
+		e->quiet = 0;
 		g->state = G_RUNNING;
 		bool ok = elab_protect(e, eval_global, &j);
 		e->quiet = quiet;
+		diag_mute(e->diag, muted);
 		g->state = ok ? G_DONE : G_FAILED;
 		if (!ok) elab_unwind(e);
 	}

@@ -11,7 +11,7 @@ struct Diag {
 	VEC(SourceFile) files;
 	VEC(Message) messages;
 	int count[4];
-	bool said_too_many;
+	bool said_too_many, muted;
 	bool last_dropped;             /* notes of a message that was dropped are dropped too */
 };
 enum { MAX_ERRORS = 20 };
@@ -154,10 +154,18 @@ static bool same(const Message *m, DiagClass c, Loc loc, const char *text)
 	return m->cls == c && m->loc.file == loc.file && m->loc.begin == loc.begin && m->loc.end == loc.end && !strcmp(m->text, text);
 }
 
+bool diag_mute(Diag *d, bool muted)
+{
+	bool before = d->muted;
+	d->muted = muted;
+	return before;
+}
+
 void diag_v(Diag *d, DiagClass c, Loc loc, const char *label, const char *fmt, va_list ap)
 {
-	char *text = arena_vprintf(d->arena, fmt, ap);
 	d->last_dropped = true;
+	if (d->muted && c != DIAG_BUG) return;
+	char *text = arena_vprintf(d->arena, fmt, ap);
 	for (int i = 0; i < d->messages.n; i++)
 		if (same(&d->messages.at[i], c, loc, text)) return;
 	diag_flush(d);

@@ -39,6 +39,8 @@ void diag_v(Diag *d, DiagClass c, Loc loc, const char *label, const char *fmt, v
 void diag_note(Diag *d, Loc loc, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
 void diag_help(Diag *d, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 void diag_flush(Diag *d);                          /* prints what is pending */
+/* While muted nothing but bugs is reported: the front end tries something that may fail. Returns what it was. */
+bool diag_mute(Diag *d, bool muted);
 int diag_count(const Diag *d, DiagClass c);
 /* 0, or the exit code of the gravest class seen: 70 bug, 2 limitation (only if there is no error), 1 error. */
 int diag_exit_code(const Diag *d);
