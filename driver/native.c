@@ -122,8 +122,12 @@ static int run_compiler(Session *s, const char *cc, const char *source, const ch
 	static const char *const flags[] = {CFLAGS};
 	VEC(const char *) argv = {0};
 	char *words = arena_strdup(s->arena, cc), *rest = NULL;
-	for (char *w = strtok_r(words, " ", &rest); w; w = strtok_r(NULL, " ", &rest)) VEC_PUSH(s->arena, argv, w);
-	for (size_t i = 0; i < sizeof flags / sizeof *flags; i++) VEC_PUSH(s->arena, argv, flags[i]);
+	/* what CC says behind the compiler's name comes last: CC="gcc -O3" */
+	for (char *w = strtok_r(words, " ", &rest); w; w = strtok_r(NULL, " ", &rest)) {
+		bool first = argv.n == 0;
+		VEC_PUSH(s->arena, argv, w);
+		for (size_t i = 0; first && i < sizeof flags / sizeof *flags; i++) VEC_PUSH(s->arena, argv, flags[i]);
+	}
 	const char *last[] = {"-o", to, source, "-lm", NULL};
 	for (size_t i = 0; i < sizeof last / sizeof *last; i++) VEC_PUSH(s->arena, argv, last[i]);
 	pid_t child = fork();

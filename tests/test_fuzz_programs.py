@@ -1,0 +1,32 @@
+"""Random well-typed programs (tests/fuzz/programs.py): the emitted C gives the interpreter's results bit for bit, at -O0 and at -O3.
+
+A normal run takes 400 programs; MLXCC_FULL=1 takes 10,000. Any program can be run alone: python3 tests/fuzz/programs.py SEED 100 > p.mx; mlxcc verify p.mx
+"""
+import os
+import subprocess
+import sys
+import pytest
+
+sys.path.insert(0, os.path.join(os.path.dirname(__file__), "fuzz"))
+import programs  # noqa: E402
+
+COUNT = 100
+SEEDS = range(1, 101 if os.environ.get("MLXCC_FULL") == "1" else 5)
+# A seed that once found a fault stays: 3 (a loop variable named like a parameter).
+KEPT = [3]
+
+
+@pytest.mark.parametrize("seed", sorted({*SEEDS, *KEPT}))
+def test_interpreter_and_c_agree(mlxcc, tmp_path, seed):
+    source = tmp_path / f"programs{seed}.mx"
+    source.write_text(programs.programs(seed, COUNT))
+    for level in ("-O0", "-O3"):
+        r = subprocess.run([mlxcc, "verify", str(source)], capture_output=True, text=True, timeout=600, env={**os.environ, "CC": f"gcc {level}"})
+        assert r.returncode == 0, f"{level}\n{r.stderr[-3000:]}{r.stdout[-500:]}"
+        exact = r.stdout.count("largest difference 0.0e+00")
+        assert exact == COUNT, f"{level}: {COUNT - exact} programs differ\n" + "\n".join(x for x in r.stdout.splitlines() if x.startswith("ok") and "0.0e+00" not in x)
+
+
+def test_generator_is_deterministic():
+    assert programs.programs(7, 5) == programs.programs(7, 5)
+    assert programs.programs(7, 5) != programs.programs(8, 5)
