@@ -380,8 +380,10 @@ static Node *pull_gather(Lower *L, Body *b, Op *op, const Index *idx)
 	gather_indices(L, b, op, idx, in, node);
 	for (int j = 0; j < axes->n; j++) {
 		Dim n = t->dim[axes->v.ints[j]];
+		Node *at = node_clamp(L, b, node[j], dim_int(L->dims, 0), dim_sub(L->dims, n, dim_int(L->dims, 1)));
 		if (zero) cond = in_range(L, b, cond, node[j], n);
-		in[axes->v.ints[j]] = index_node(L, node_clamp(L, b, node[j], dim_int(L->dims, 0), dim_sub(L->dims, n, dim_int(L->dims, 1))));
+		else if (!dim_provable_less(L->facts, dim_int(L->dims, 0), n)) cond = in_range(L, b, cond, at, n); /* nothing to clamp to */
+		in[axes->v.ints[j]] = index_node(L, at);
 	}
 	if (!cond) return pull(L, b, op->in[0], in);
 	Node *n = node_if(L, b, cond, t->dtype);
@@ -400,8 +402,10 @@ Node *scatter_indices(Lower *L, Body *b, Op *op, const Index *at, Index *in)
 	gather_indices(L, b, op, at, in, node);
 	for (int j = 0; j < axes->n; j++) {
 		Dim n = t->dim[axes->v.ints[j]];
+		Node *at = node_clamp(L, b, node[j], dim_int(L->dims, 0), dim_sub(L->dims, n, dim_int(L->dims, 1)));
 		if (drop) cond = in_range(L, b, cond, node[j], n);
-		in[axes->v.ints[j]] = index_node(L, node_clamp(L, b, node[j], dim_int(L->dims, 0), dim_sub(L->dims, n, dim_int(L->dims, 1))));
+		else if (!dim_provable_less(L->facts, dim_int(L->dims, 0), n)) cond = in_range(L, b, cond, at, n); /* nothing to clamp to */
+		in[axes->v.ints[j]] = index_node(L, at);
 	}
 	return cond;
 }
