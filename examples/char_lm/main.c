@@ -43,11 +43,11 @@ int main(int argc, char **argv)
 	if (size < 2 * LENGTH) fail("too little text in", argv[2]);
 
 	char_lm_Net net;
-	char_lm_AdamW opt;
+	char_lm_Opt opt;
 #define ALLOCATE_NET(path, type, dtype, count, rank, ...) if (!(net.path = calloc(count, sizeof(type)))) fail("out of memory for", #path);
 #define ALLOCATE_OPT(path, type, dtype, count, rank, ...) if (!(opt.path = calloc(count, sizeof(type)))) fail("out of memory for", #path);
 	CHAR_LM_NET_LEAVES(ALLOCATE_NET)
-	CHAR_LM_ADAMW_LEAVES(ALLOCATE_OPT)
+	CHAR_LM_OPT_LEAVES(ALLOCATE_OPT)
 	size_t bytes = char_lm_train_step_arena_bytes(BATCH, LENGTH);
 	if (bytes < CHAR_LM_NEXT_ARENA_BYTES) bytes = CHAR_LM_NEXT_ARENA_BYTES;
 	if (bytes < CHAR_LM_INIT_ARENA_BYTES) bytes = CHAR_LM_INIT_ARENA_BYTES;
@@ -85,7 +85,7 @@ int main(int argc, char **argv)
 #define RELEASE_NET(path, type, dtype, count, rank, ...) free(net.path);
 #define RELEASE_OPT(path, type, dtype, count, rank, ...) free(opt.path);
 	CHAR_LM_NET_LEAVES(RELEASE_NET)
-	CHAR_LM_ADAMW_LEAVES(RELEASE_OPT)
+	CHAR_LM_OPT_LEAVES(RELEASE_OPT)
 	free(arena), free(text);
 	return 0;
 }
