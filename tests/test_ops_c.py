@@ -1,4 +1,5 @@
 """The cases of test_ops_numpy as C: emitted, built warning-free by the system's compiler, called, compared with the same numbers."""
+import subprocess
 import numpy as np
 import pytest
 import c_kit
@@ -68,3 +69,17 @@ def test_same_bits_as_the_interpreter(d, mlxcc, irtool):
         got = c_kit.run(mlxcc, program, ("-O2",))
         wrong = [f"result {k}: {op_kit.differ(g, w, None)}" for k, (g, w) in enumerate(zip(got, want)) if op_kit.differ(g, w, None)]
         assert not wrong, "\n".join(wrong[:10])
+
+
+@pytest.mark.parametrize("cc", [("gcc", "-std=c99"), ("clang", "-std=c99"), ("g++", "-std=c++11", "-x", "c++"), ("clang++", "-std=c++11", "-x", "c++")], ids=lambda c: c[0])
+def test_clean_under_every_compiler(cc, mlxcc, irtool, tmp_path):
+    """Two cases of every op at a few dtypes, without a warning, as C and as C++."""
+    table = op_kit.op_table(irtool)
+    for d in ("bool", "u8", "i64", "bf16", "f32", "c64"):
+        with np.errstate(all="ignore"):
+            cases = list(op_cases_elem.elem_cases({op: (e, [d] if d in ds else [], at) for op, (e, ds, at) in table.items()}))
+        program = Program(d, cases + [c for op in TENSOR for c in [c for c in TENSOR[op] if c.dtype == d][:2]])
+        (tmp_path / "f.ir").write_text(c_kit.exported(program.text, len(program.inputs), len(program.expected)))
+        subprocess.run([mlxcc, str(tmp_path / "f.ir"), "-o", str(tmp_path / "f.c")], check=True, timeout=60)
+        done = subprocess.run([*cc, *c_kit.STRICT, "-fsyntax-only", str(tmp_path / "f.c")], capture_output=True, text=True, timeout=120)
+        assert done.returncode == 0, done.stderr[:2000]
