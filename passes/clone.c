@@ -280,6 +280,12 @@ int instantiate(Builder *b, Value *const *v, Value *const *t, int n, Value **out
 	return k;
 }
 
+Value *nth_float(Value *const *v, int n)
+{
+	while (!dtype_is_diff((*v)->type->dtype) || n-- > 0) v++;
+	return *v;
+}
+
 void inline_call(Builder *b, Func *f, Value *const *args, Value **out)
 {
 	Arena *tmp = arena_new(0, NULL, NULL);

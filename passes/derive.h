@@ -97,9 +97,11 @@ int diag_bad(const Module *m); /* errors, limitations and bugs reported so far *
 Derived *jvp_derive(Func *f, const bool *active);
 /* vjp.c */
 Derived *vjp_derive(Func *f, const bool *active, const bool *seeded, bool linear); /* a: forward, b: backward */
-Func *vjp_transpose(Func *g, const bool *linear);
+/* a: the transpose; pres: linear parameters of g whose size only they told, for which a value of the same type is passed at the end. */
+Derived *vjp_transpose(Func *g, const bool *linear);
 /* vmap.c: cached; mask: which results are batched. */
 Derived *vmap_derive(Func *f, const bool *batched, Dim n, bool all_out);
 /* Tangents in order for a rule: instantiated for each differentiable value. Returns their number. */
+Value *nth_float(Value *const *v, int n); /* number n of the differentiable values */
 int instantiate(Builder *b, Value *const *v, Value *const *t, int n, Value **out);
 #endif

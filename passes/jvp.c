@@ -13,7 +13,7 @@ typedef struct Jvp {
 } Jvp;
 
 static void jvp_block(Jvp *j, Block *b);
-static Func *transposed_bwd(Func *f);
+static Derived *transposed_bwd(Func *f);
 
 static Value *tangent_or_zeros(Jvp *j, Value *source)
 {
@@ -164,14 +164,17 @@ static void jvp_call(Jvp *j, Op *op, Value **in, Value **t)
 	}
 	if (f->rule_vjp_bwd) { /* the reverse rule is linear in the cotangents: transposed, it pushes tangents forward */
 		Op *c = ir_emit_call(b, f->rule_vjp_fwd ? f->rule_vjp_fwd : f, in, op->nin);
-		Func *push = transposed_bwd(f);
+		Derived *push = transposed_bwd(f);
 		if (!push) return;
-		args = NEW_ARRAY(a, Value *, 2 * op->nin + c->nout + 2);
+		args = NEW_ARRAY(a, Value *, 2 * op->nin + 2 * c->nout + 2);
 		if (!f->rule_vjp_fwd)
 			for (int k = 0; k < op->nin; k++) args[n++] = in[k];
 		for (int r = f->rule_vjp_fwd ? op->nout : 0; r < c->nout; r++) args[n++] = c->out[r];
 		n += instantiate(b, in, t, op->nin, args + n);
-		spread(op, ir_emit_call(b, push, args, n)->out, dt);
+		int np = f->rule_vjp_bwd->body->nparam, ng = 0;
+		for (int r = 0; r < op->nout; r++) ng += dtype_is_diff(op->out[r]->type->dtype);
+		for (int i = 0; i < push->npres; i++) args[n++] = nth_float(c->out, push->pres[i] - (np - ng));
+		spread(op, ir_emit_call(b, push->a, args, n)->out, dt);
 		finish_op(j, op, c->out, dt);
 		return;
 	}
@@ -188,7 +191,7 @@ static void jvp_call(Jvp *j, Op *op, Value **in, Value **t)
 }
 
 /* bwd (residuals.., cotangents..) -> cotangents of the differentiable parameters, transposed in the cotangents. */
-static Func *transposed_bwd(Func *f)
+static Derived *transposed_bwd(Func *f)
 {
 	Func *bwd = f->rule_vjp_bwd;
 	int np = bwd->body->nparam, ng = 0;

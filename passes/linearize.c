@@ -67,16 +67,20 @@ static void lin_by_transpose(Lin *l, Derived *d, Value **dt)
 	int np = f->body->nparam, nr = f->body->nresult, nb = d->b->body->nparam, n = 0;
 	bool *linear = NEW_ARRAY(m->arena, bool, nb + 1);
 	Op *c = ir_emit_call(&l->bf, d->nres ? d->a : f, l->x, np);
-	Value **args = NEW_ARRAY(m->arena, Value *, nb + np + 1);
+	Value **args = NEW_ARRAY(m->arena, Value *, nb + np + nr + 1);
 	for (int i = 0; i < d->npres; i++) args[n++] = residual(l, l->x[d->pres[i]]);
 	for (int r = 0; r < d->nres; r++) args[n++] = residual(l, c->out[nr + r]);
+	int before = n;
 	for (int k = n; k < nb; k++) linear[k] = true;
+	Derived *push = vjp_transpose(d->b, linear);
+	Value **sizes = NEW_ARRAY(m->arena, Value *, nr + 1); /* results that tell a size which nothing else does */
+	for (int i = 0; push && i < push->npres; i++) sizes[i] = residual(l, nth_float(c->out, push->pres[i] - before));
 	add_tangents(l);
-	Func *push = vjp_transpose(d->b, linear);
 	for (int k = 0; k < np; k++)
 		if (d->mask[k]) args[n++] = l->t[k];
 	if (push) {
-		Op *p = ir_emit_call(&l->bl, push, args, n);
+		for (int i = 0; i < push->npres; i++) args[n++] = sizes[i];
+		Op *p = ir_emit_call(&l->bl, push->a, args, n);
 		n = 0;
 		for (int r = 0; r < nr; r++)
 			if (dtype_is_diff(f->body->result[r]->type->dtype) && n < p->nout) dt[r] = p->out[n++];
@@ -133,7 +137,7 @@ bool transform_linearize(Func *f, const bool *active, Func **fwd, Func **lin)
 		Value **dt = NEW_ARRAY(m->arena, Value *, nr + 1);
 		bool by_jvp = unbounded_active(f->body, &set);
 		Derived *v = by_jvp ? NULL : vjp_derive(f, active, seeded, false);
-		l.res = NEW_ARRAY(m->arena, Value *, np + (v ? v->nres : 0) + 1);
+		l.res = NEW_ARRAY(m->arena, Value *, np + nr + (v ? v->nres : 0) + 1);
 		if (by_jvp) lin_by_jvp(&l, dt);
 		else lin_by_transpose(&l, v, dt);
 		set_lin_results(&l, dt);

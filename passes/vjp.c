@@ -454,13 +454,13 @@ Func *transform_grad(Func *f, const bool *active, bool values)
 }
 
 /* --- transposing a linear function -------------------------------------------------------------------------------------------------- */
-Func *vjp_transpose(Func *g, const bool *linear)
+Derived *vjp_transpose(Func *g, const bool *linear)
 {
 	Module *m = g->module;
 	int np = g->body->nparam, nr = g->body->nresult, n = 0;
 	const char *key = derived_key(m, "transpose", linear, np, NULL, 0);
 	Derived *d = derived_find(g, key, NULL);
-	if (d) return d->a;
+	if (d) return d;
 	Func *t = derived_func(g, key);
 	Sweep s;
 	sweep_init(&s, t);
@@ -468,7 +468,7 @@ Func *vjp_transpose(Func *g, const bool *linear)
 	sweep_forward(&s, g, linear);
 	Map ct;
 	map_init(&ct, s.tmp);
-	Values seeds = {0}, order = {0};
+	Values seeds = {0}, order = {0}, extra = {0};
 	bool *all = NEW_ARRAY(m->arena, bool, nr + 1);
 	for (int r = 0; r < nr; r++) all[r] = true;
 	add_seeds(&s.b, t->body, all, &ct, &seeds);
@@ -482,6 +482,7 @@ Func *vjp_transpose(Func *g, const bool *linear)
 	func_set_results(t, res, n);
 	drop_tapes(t->body);
 	trim_func(t);
+	Block whole = *t->body; /* with the linear parameters */
 	for (int k = 0; k < np; k++)
 		if (!linear[k]) VEC_PUSH(m->arena, order, t->body->param[k]);
 	for (int i = 0; i < seeds.n; i++) VEC_PUSH(m->arena, order, seeds.at[i]);
@@ -489,6 +490,15 @@ Func *vjp_transpose(Func *g, const bool *linear)
 	Value **bad;
 	int nbad;
 	block_free_values(s.tmp, t->body, &bad, &nbad);
+	bind_symbols(s.tmp, t, &whole, &extra);
+	d = NEW(m->arena, Derived);
+	d->pres = NEW_ARRAY(m->arena, int, np + 1);
+	for (int i = 0; i < extra.n; i++) {
+		for (int k = 0; k < np; k++)
+			if (whole.param[k] == extra.at[i]) d->pres[d->npres++] = k;
+		VEC_PUSH(m->arena, order, extra.at[i]);
+	}
+	params_order(t, order.at, order.n);
 	arena_free(s.tmp);
 	if (nbad) {
 		Op *at = g->body->last;
@@ -500,13 +510,14 @@ Func *vjp_transpose(Func *g, const bool *linear)
 		diag_help(m->diag, "a derivative rule may multiply tangents or cotangents only by values that do not depend on them");
 		return NULL;
 	}
-	derived_add(g, key, NULL)->a = t;
-	return t;
+	Derived *made = derived_add(g, key, NULL);
+	made->a = t, made->pres = d->pres, made->npres = d->npres;
+	return made;
 }
 
 Func *transform_transpose(Func *g, const bool *linear)
 {
 	int bad = diag_bad(g->module);
-	Func *t = vjp_transpose(g, linear);
-	return diag_bad(g->module) == bad ? t : NULL;
+	Derived *d = vjp_transpose(g, linear);
+	return diag_bad(g->module) == bad ? d->a : NULL;
 }

@@ -442,8 +442,9 @@ static void vjp_call_custom(Builder *b, Entry *e, Func *f, Value *const *g, Map 
 		int np = f->rule_jvp->body->nparam;
 		bool *linear = NEW_ARRAY(a, bool, np + 1);
 		for (int k = c->nin; k < np; k++) linear[k] = true;
-		back = vjp_transpose(f->rule_jvp, linear);
-		if (!back) return;
+		Derived *d = vjp_transpose(f->rule_jvp, linear);
+		if (!d) return;
+		back = d->a; /* tangents have the sizes of the parameters, which are there */
 	}
 	n += instantiate(b, e->out, g, e->nout, args + n);
 	call_spread(b, e, ir_emit_call(b, back, args, n)->out, ct);

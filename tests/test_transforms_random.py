@@ -1,6 +1,7 @@
 """Random programs (transform_random.py) through all transforms: jvp against differences, vjp and its own derivatives by the adjoint identity,
 vmap against one evaluation per lane, linearize against jvp, inlined against called."""
 import os
+import re
 
 import numpy as np
 import pytest
@@ -52,3 +53,47 @@ def test_random_program(tool, seed):
         near(a, next(tangents) if m else np.zeros(o.shape), 1e-9, "linearize")
     for a, b in zip(tool.eval(tool.inline(back), *args, *g), tool.eval(back, *args, *g)):
         near(a, b, 1e-9, "inlined")
+
+
+def symbolic(text):
+    """The program with a symbol of each function's own for the size 3; None where a function has nothing that tells it."""
+    out = ""
+    if "i32[3,1]" in text:
+        return None
+    for fn in re.split(r"(?=^func )", text, flags=re.M)[1:]:
+        s = {"f": "N", "g0": "K", "g1": "J"}.get(re.match(r"func @(\w+)", fn)[1], "R")
+        if "f64[3" not in fn.split("->")[0]:
+            return None
+        fn = fn.replace("f64[3,3]", f"f64[{s},{s}]").replace("f64[3]", f"f64[{s}]").replace("trips=3", f"trips={s}")
+        out += re.sub(r"shape=\[(\d,)?3\]", lambda m: f"shape=[{s if m[1] == '3,' else (m[1] or '')[:-1]}{',' if m[1] else ''}{s}]", fn)
+    return out
+
+
+@pytest.mark.parametrize("seed", range(SEEDS))
+def test_random_program_with_symbolic_sizes(tool, seed):
+    """Every composition gives the same numbers where sizes are symbols, other ones in every function."""
+    text, types, results = program(seed)
+    if not symbolic(text):
+        return
+    r = np.random.default_rng(seed)
+    args = [draw(r, t) for t in types]
+    active = [t.startswith("f64") and r.random() < .75 for t in types]
+    active[0] |= not any(active)
+    both = []
+    for module in (text, symbolic(text)):
+        tool.module(module)
+        g = [np.asarray(np.cos(np.arange(o.size).reshape(o.shape))) for o in tool.eval("f", *args)]
+        t = [np.asarray(np.sin(1 + np.arange(a.size).reshape(a.shape))) for a, m in zip(args, active) if m]
+        back = tool.vjp("f", active, [True] * len(results), False)
+        out = tool.eval(back, *args, *g)
+        out += tool.eval(tool.jvp(back, active + [False] * len(g))[0], *args, *g, *t)
+        twice = tool.vjp(back, active + [True] * len(g), [True] * sum(active), False)
+        out += tool.eval(twice, *args, *g, *t) + tool.eval(tool.inline(twice), *args, *g, *t)
+        fwd, lin = tool.linearize("f", active)
+        out += tool.eval(lin, *tool.eval(fwd, *args)[len(results):], *t)
+        v, _ = tool.vmap(back, [True] * len(args + g), "Z" if both else 2)
+        out += tool.eval(v, *[np.stack([a, a]) for a in args + g])
+        both.append(out)
+    assert len(both[0]) == len(both[1])
+    for a, b in zip(*both):
+        near(b, a, 1e-11, "symbolic sizes")

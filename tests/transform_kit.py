@@ -82,6 +82,9 @@ class Tool:
     def text(self, f):
         return self.p.stdout.read(int(self._ask(f"text {f}")[0])).decode()
 
+    def export(self, f):
+        return self.p.stdout.read(int(self._ask(f"export {f}")[0])).decode()
+
     def funcs(self):
         return self.p.stdout.read(int(self._ask("funcs")[0])).decode().split()
 

@@ -10,6 +10,7 @@
  *   inline F            -> "ok NAME": F with all calls inlined, once
  *   eval F K            then K tensors, each "DTYPE RANK D0 D1 .." and its bytes -> "ok K" and the results in the same form
  *   text F              -> "ok N" and N bytes
+ *   export F            -> "ok N" and N bytes: the whole module with an exported function `main` that calls F
  *   count F             -> "ok OPS DOTS LOOPS": ops without views and constants, functions once
  *   funcs               -> "ok N" and N bytes: names of all functions, one a line
  *
@@ -253,11 +254,28 @@ static Func *inlined(Func *f)
 	return g;
 }
 
+static void export_main(Func *f)
+{
+	Func *g = func_new(mod, "main");
+	g->facts = f->facts;
+	Builder b = builder_at(g);
+	for (int k = 0; k < f->body->nparam; k++) func_param(g, f->body->param[k]->type, NULL);
+	Op *call = ir_emit_call(&b, f, g->body->param, g->body->nparam);
+	func_set_results(g, call->out, call->nout);
+	func_export(g);
+	for (int k = 0; k < g->body->nparam; k++) g->param_path[k] = module_str(mod, arena_printf(arena, "p%d", k));
+	for (int k = 0; k < g->body->nresult; k++) g->result_path[k] = module_str(mod, arena_printf(arena, "out%d", k));
+}
+
 static void inspect(const char *cmd, Func *f)
 {
 	StrBuf b;
 	sb_init(&b, arena);
-	if (!strcmp(cmd, "text")) {
+	if (!strcmp(cmd, "export")) {
+		export_main(f);
+		ir_print_module(&b, mod, (PrintOptions){.no_loc = true});
+		answer_text("ok", sb_text(&b));
+	} else if (!strcmp(cmd, "text")) {
 		ir_print_func(&b, f, (PrintOptions){.no_loc = true});
 		answer_text("ok", sb_text(&b));
 	} else if (!strcmp(cmd, "count")) {
