@@ -153,7 +153,7 @@ static void unroll_store(Elab *e, const Iter *it, const Pattern *p, int64_t k)
 {
 	for (int i = 0; it->kind == ITER_ZIP && i < it->n; i++) unroll_store(e, &it->at[i], sub_pattern(p, it, i), k);
 	Local *l = it->has_place ? iter_local(e, p) : NULL;
-	if (!l || val_same(l->v, it->row)) return;
+	if (!l || val_same(l->v, it->row) || it->row.kind != V_MODULE) return; /* other elements are values: the variable is a copy */
 	Place at = it->place;
 	Val idx = val_int(k);
 	at.steps = NEW_ARRAY(e->arena, Step, at.nsteps + 1);
@@ -708,65 +708,80 @@ static Val result_row_leaf(Elab *e, void *ctx, Val v)
 	return v;
 }
 
-static Val loop_finish(Elab *e, LoopJob *j, Block *here)
+/* The step number as a carry of its own, for a condition that needs it. */
+static void add_counter(Elab *e, LoopJob *j, Block *here)
 {
-	loop_pairs(e, j);
-	bool indexed = needs_counter(e, j), data_end = j->limit && !j->trips;
+	Pair p = {.init = NULL};
+	e->b.block = here;
+	p.init = ir_scalar_int(&e->b, DT_i32, 0);
 	e->b.block = j->block;
-	for (ScanOut *o = j->outs; o; o = o->following) o->stacked = val_map2(e, o->row, o->next, out_leaf, o, "");
-	VEC(Value *) rows = {0};
-	if (j->row_fn) val_map(e, j->row_result, result_row_leaf, &rows);
-	if (indexed) { /* the step number as a carry of its own, for the condition */
-		Pair p = {.init = NULL};
-		p.param = block_param(&e->b, j->block, type_scalar(e->m, DT_i32), "step");
-		p.next = ir_binary(&e->b, OP_add, j->index, ir_scalar_int(&e->b, DT_i32, 1));
-		e->b.block = here;
-		p.init = ir_scalar_int(&e->b, DT_i32, 0);
-		VEC_PUSH(e->arena, j->pairs, p);
-		e->b.block = j->block;
-	}
-	int nc = j->pairs.n, ns = j->xs.n;
+	p.param = block_param(&e->b, j->block, type_scalar(e->m, DT_i32), "step");
+	p.next = ir_binary(&e->b, OP_add, j->index, ir_scalar_int(&e->b, DT_i32, 1));
+	VEC_PUSH(e->arena, j->pairs, p);
+}
+
+/* The body's results, carries first, then rows to stack; and its parameters in order: the step number, carries, rows of what is scanned. */
+static void close_body(Elab *e, LoopJob *j)
+{
+	Block *b = j->block;
 	VEC(Value *) yields = {0};
-	for (int i = 0; i < nc; i++) VEC_PUSH(e->arena, yields, j->pairs.at[i].next);
+	VEC(Value *) rows = {0};
+	e->b.block = b;
+	for (int i = 0; i < j->pairs.n; i++) VEC_PUSH(e->arena, yields, j->pairs.at[i].next);
 	for (ScanOut *o = j->outs; o; o = o->following) {
 		for (int i = 0; i < o->values.n; i++) VEC_PUSH(e->arena, yields, resolve(j, o->values.at[i]));
 	}
+	if (j->row_fn) val_map(e, j->row_result, result_row_leaf, &rows);
 	for (int i = 0; i < rows.n; i++) VEC_PUSH(e->arena, yields, resolve(j, rows.at[i]));
-	/* parameters: index, carries, rows: the carry of `indexed` was added last */
-	Block *b = j->block;
 	int k = 1;
-	for (int i = 0; i < nc; i++) b->param[k] = j->pairs.at[i].param, b->param[k]->index = k, k++;
-	for (int i = 0; i < ns; i++) b->param[k] = j->rows.at[i], b->param[k]->index = k, k++;
+	for (int i = 0; i < j->pairs.n; i++, k++) b->param[k] = j->pairs.at[i].param, b->param[k]->index = k;
+	for (int i = 0; i < j->xs.n; i++, k++) b->param[k] = j->rows.at[i], b->param[k]->index = k;
 	block_set_results(&e->b, b, yields.at, yields.n);
-	Block *region[2] = {b, NULL};
-	if (j->cond || data_end) region[1] = loop_region1(e, j, here, indexed);
-	e->b.block = here;
-	e->b.loc = j->loc;
+}
+
+static Op *emit_loop(Elab *e, LoopJob *j, Block *go, bool limited)
+{
 	VEC(Value *) in = {0};
-	for (int i = 0; i < nc; i++) VEC_PUSH(e->arena, in, j->pairs.at[i].init);
-	for (int i = 0; i < ns; i++) VEC_PUSH(e->arena, in, j->xs.at[i]);
-	if (j->limit && !data_end) VEC_PUSH(e->arena, in, j->limit);
-	Attr attrs[5];
-	int na = 0;
-	if (j->trips) attrs[na++] = ATTR_DIM(trips, j->trips);
-	attrs[na++] = ATTR_INT(ncarry, nc);
-	attrs[na++] = ATTR_INT(nscan, ns);
-	attrs[na++] = ATTR_INT(reverse, 0);
-	attrs[na++] = ATTR_INT(limit, j->limit && !data_end);
-	state_restore(e, j->before);
-	Op *op = ir_emit_region(&e->b, OP_loop, in.at, in.n, attrs, na, region, region[1] ? 2 : 1);
-	for (int i = 0; i < nc; i++) j->pairs.at[i].result = op->out[i];
-	Replace r = {j, 1};
-	for (Carry *c = j->carries; c; c = c->following) c->local->v = val_map2(e, c->init, c->param, replace_leaf, &r, "");
-	int at = nc;
+	for (int i = 0; i < j->pairs.n; i++) VEC_PUSH(e->arena, in, j->pairs.at[i].init);
+	for (int i = 0; i < j->xs.n; i++) VEC_PUSH(e->arena, in, j->xs.at[i]);
+	if (limited) VEC_PUSH(e->arena, in, j->limit);
+	Attr attrs[5] = {ATTR_INT(ncarry, j->pairs.n), ATTR_INT(nscan, j->xs.n), ATTR_INT(reverse, 0), ATTR_INT(limit, limited)};
+	if (j->trips) attrs[4] = ATTR_DIM(trips, j->trips);
+	Block *region[2] = {j->block, go};
+	e->b.loc = j->loc;
+	return ir_emit_region(&e->b, OP_loop, in.at, in.n, attrs, j->trips ? 5 : 4, region, go ? 2 : 1);
+}
+
+/* Elements that the body changed, stacked, go back to where they came from. Returns what follows them in the results. */
+static Value **store_outs(Elab *e, LoopJob *j, Value **out)
+{
 	for (ScanOut *o = j->outs; o; o = o->following) {
-		Stacked st = {j, o, op->out + at};
-		at += o->values.n;
+		Stacked st = {j, o, out};
+		out += o->values.n;
 		Val old = place_read(e, &o->it->place);
 		Val elem = val_map2(e, old.u.stack->elem, o->stacked, stacked_leaf, &st, "");
 		place_write(e, &o->it->place, val_stack(e, elem, old.u.stack->n), j->loc);
 	}
-	return j->row_fn ? tree_with_tensors(e, j->row_result, op->out + at) : val_none();
+	return out;
+}
+
+static Val loop_finish(Elab *e, LoopJob *j, Block *here)
+{
+	loop_pairs(e, j);
+	bool counted = needs_counter(e, j), data_end = j->limit && !j->trips;
+	e->b.block = j->block;
+	for (ScanOut *o = j->outs; o; o = o->following) o->stacked = val_map2(e, o->row, o->next, out_leaf, o, "");
+	if (counted) add_counter(e, j, here);
+	close_body(e, j);
+	Block *go = j->cond || data_end ? loop_region1(e, j, here, counted) : NULL;
+	e->b.block = here;
+	state_restore(e, j->before);
+	Op *op = emit_loop(e, j, go, j->limit && !data_end);
+	for (int i = 0; i < j->pairs.n; i++) j->pairs.at[i].result = op->out[i];
+	Replace r = {j, 1};
+	for (Carry *c = j->carries; c; c = c->following) c->local->v = val_map2(e, c->init, c->param, replace_leaf, &r, "");
+	Value **rows = store_outs(e, j, op->out + j->pairs.n);
+	return j->row_fn ? tree_with_tensors(e, j->row_result, rows) : val_none();
 }
 
 static Val run_loop(Elab *e, LoopJob *j)
