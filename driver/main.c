@@ -18,6 +18,7 @@ typedef struct Call {
 	char **argv;
 	int code;
 	size_t limit;
+	Arena *arena;
 	jmp_buf exhausted;
 } Call;
 
@@ -49,10 +50,11 @@ static int dispatch(Session *s)
 static int limited(Call *call, const Options *o)
 {
 	call->limit = o->max_memory ? o->max_memory : default_memory();
-	Session s = {.arena = arena_new(call->limit, on_exhausted, call), .o = o};
+	Session s = {.arena = call->arena = arena_new(call->limit, on_exhausted, call), .o = o};
 	if (setjmp(call->exhausted)) {
 		fprintf(stderr, "mlxcc: limitation[memory]: more than %zu MiB of memory are needed\nhelp: --max-memory allows more\n",
 		        call->limit >> 20);
+		arena_free(call->arena);
 		return 2;
 	}
 	s.diag = diag_new(s.arena, stderr);

@@ -172,7 +172,7 @@ static void add_member(Elab *e, ModuleTree *m, MemberVal v, Loc name_loc)
 		elab_fail(e, name_loc, "name.twice", "the member `%s` is declared twice", v.name);
 	}
 	MemberVal *list = NEW_ARRAY(e->arena, MemberVal, m->n + 1);
-	memcpy(list, m->members, sizeof(MemberVal) * (size_t)m->n);
+	if (m->n) memcpy(list, m->members, sizeof(MemberVal) * (size_t)m->n);
 	list[m->n] = v;
 	m->members = list;
 	m->n++;
@@ -267,7 +267,7 @@ static void bind_constructor(Elab *e, ModuleTree *m, const ModuleDecl *d, CallAr
 		               .init = {.kind = V_ELLIPSIS},
 		               .loc = p->at[i]->loc};
 		MemberVal *list = NEW_ARRAY(e->arena, MemberVal, m->n + 1);
-		memcpy(list, m->members, sizeof(MemberVal) * (size_t)m->n);
+		if (m->n) memcpy(list, m->members, sizeof(MemberVal) * (size_t)m->n);
 		list[m->n++] = v;
 		m->members = list;
 	}
@@ -411,7 +411,7 @@ static Val *split_key(Elab *e, Val key, int n, Loc loc)
 	Val args[2] = {key, val_int(n)}, all = elab_call(e, elab_std(e, "random", "split"), args, 2, NULL, NULL, 0, loc), *parts;
 	int k;
 	if (!elab_unpack(e, all, &parts, &k, loc) || k != n) elab_fail(e, loc, "internal.split", "random.split gave %s", val_describe(e, all));
-	memcpy(keys, parts, sizeof(Val) * (size_t)n);
+	if (n) memcpy(keys, parts, sizeof(Val) * (size_t)n);
 	return keys;
 }
 

@@ -6,7 +6,7 @@
 static void add_step(Elab *e, Place *p, Step s)
 {
 	Step *steps = NEW_ARRAY(e->arena, Step, p->nsteps + 1);
-	memcpy(steps, p->steps, sizeof(Step) * (size_t)p->nsteps);
+	if (p->nsteps) memcpy(steps, p->steps, sizeof(Step) * (size_t)p->nsteps);
 	steps[p->nsteps] = s;
 	p->steps = steps;
 	p->nsteps++;
