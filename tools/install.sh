@@ -10,7 +10,13 @@ need_packages() {
 	[ "$(id -u)" -eq 0 ] || sudo=sudo
 	echo "installing with apt-get: ${missing[*]}"
 	$sudo apt-get update -qq || return 1
-	DEBIAN_FRONTEND=noninteractive $sudo apt-get install -y -qq --no-install-recommends "${missing[@]}" >/dev/null
+	local log
+	log=$(mktemp)
+	if ! $sudo env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${missing[@]}" >"$log" 2>&1; then
+		tail -20 "$log"
+		return 1
+	fi
+	rm -f "$log"
 }
 BUILD_PACKAGES="gcc libc6-dev cmake make flex bison"
 TEST_PACKAGES="g++ clang clang-format check pkg-config valgrind python3 python3-venv man-db zlib1g-dev"
