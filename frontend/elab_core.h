@@ -85,10 +85,11 @@ typedef struct ModuleDecl {
 	Scope *file;
 } ModuleDecl;
 
-/* The step number of a run-time loop that is open, 0..trips. */
+/* The step number of a run-time loop that is open, 0..trips; limit: an i32 value that bounds it too, or NULL. */
 typedef struct LoopIndex {
 	const Value *index;
 	Dim trips;
+	Value *limit;
 	struct LoopIndex *next;
 } LoopIndex;
 

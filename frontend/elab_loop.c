@@ -497,7 +497,7 @@ static void loop_attempt(Elab *e, LoopJob *j, Block *here)
 	j->block = block_new(&e->b, BLOCK_LOOP, here);
 	e->b.block = j->block;
 	const Type *i32 = type_scalar(e->m, DT_i32);
-	j->range = (LoopIndex){NULL, j->trips, e->loop_indices};
+	j->range = (LoopIndex){NULL, j->trips, j->limit, e->loop_indices};
 	j->index = block_param(&e->b, j->block, i32, j->pattern && !j->pattern->is_tuple ? j->pattern->name.text : "i");
 	j->range.index = j->index;
 	e->loop_indices = &j->range;

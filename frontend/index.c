@@ -51,77 +51,6 @@ static const char *text(Elab *e, Dim d)
 	return dim_str(elab_arena(e), d);
 }
 
-/* --- run-time integers as polynomials ----------------------------------------------------------------------------------- */
-static Dim dim_of_op(Elab *e, Value *v)
-{
-	DimCtx *c = elab_dims(e);
-	Op *op = v->def;
-	const Tensor *t = value_const(v);
-	if (t) return dim_int(c, scalar_to_int(tensor_get(t, 0)));
-	if (!op || v->type->rank != 0 || !dtype_is_int(v->type->dtype)) return NULL;
-	switch (op->code) {
-	case OP_dimsize: return op_attr(op, AT_dim)->v.dim;
-	case OP_add: return dim_add(c, dim_of_value(e, op->in[0]), dim_of_value(e, op->in[1]));
-	case OP_sub: return dim_sub(c, dim_of_value(e, op->in[0]), dim_of_value(e, op->in[1]));
-	case OP_mul: return dim_mul(c, dim_of_value(e, op->in[0]), dim_of_value(e, op->in[1]));
-	case OP_neg: return dim_scale(c, dim_of_value(e, op->in[0]), -1, 1);
-	case OP_convert: return dtype_is_int(op->in[0]->type->dtype) ? dim_of_value(e, op->in[0]) : NULL;
-	default: return NULL;
-	}
-}
-
-Dim dim_of_value(Elab *e, Value *v)
-{
-	Dim d = dim_of_op(e, v);
-	return d ? d : dim_value(elab_dims(e), v, v->id);
-}
-
-/* v >= 0 whatever the data: unsigned sources, loop counters, constants, sums and products of those. */
-static bool value_nonneg(Elab *e, const Value *v, int depth)
-{
-	const Op *op = v->def;
-	if (!dtype_is_signed(v->type->dtype)) return true;
-	if (!op) return v->block->kind == BLOCK_LOOP && v->index == 0;
-	if (depth == 0) return false;
-	switch (op->code) {
-	case OP_const: {
-		const Tensor *t = value_const(v);
-		int64_t n = tensor_size(t);
-		for (int64_t i = 0; i < n; i++)
-			if (scalar_to_int(tensor_get(t, i)) < 0) return false;
-		return true;
-	}
-	case OP_iota: return true;
-	case OP_dimsize: return nonneg(e, op_attr(op, AT_dim)->v.dim);
-	case OP_add:
-	case OP_mul:
-	case OP_minimum:
-	case OP_and: return value_nonneg(e, op->in[0], depth - 1) && value_nonneg(e, op->in[1], depth - 1);
-	case OP_maximum: return value_nonneg(e, op->in[0], depth - 1) || value_nonneg(e, op->in[1], depth - 1);
-	case OP_rem: return value_nonneg(e, op->in[1], depth - 1);
-	case OP_convert:
-		return dtype_bytes(op->in[0]->type->dtype) <= 4 && dtype_is_int(op->in[0]->type->dtype) && value_nonneg(e, op->in[0], depth - 1);
-	case OP_broadcast:
-	case OP_reshape:
-	case OP_slice:
-	case OP_dslice:
-	case OP_transpose: return value_nonneg(e, op->in[0], depth - 1);
-	case OP_sort: return v->index == 1;
-	default: return false;
-	}
-}
-
-Value *index_wrap(Elab *e, Value *idx, Dim n, Loc loc)
-{
-	Builder *b = elab_builder(e);
-	bool known = value_nonneg(e, idx, 8) || (idx->type->rank == 0 && nonneg(e, dim_of_value(e, idx)));
-	idx = ir_convert(b, idx, DT_i32);
-	if (known) return idx;
-	Value *zero = ir_broadcast_scalar(b, ir_scalar_int(b, DT_i32, 0), idx->type);
-	Value *size = ir_broadcast_scalar(b, ir_dimsize(b, n), idx->type);
-	return ir_select(b, ir_binary(b, OP_lt, idx, zero), ir_binary(b, OP_add, idx, size), idx);
-}
-
 /* --- integers ----------------------------------------------------------------------------------------------------------- */
 static _Noreturn void fail_range(Plan *p, const Term *t, const char *index, Dim need)
 {
@@ -174,10 +103,7 @@ static void plan_tensor(Plan *p, Term *t, Value *idx)
 		elab_fail(e, t->loc, "index.range", "axis %d of %s has no elements to index", t->axis, type_text(e, p->x->type));
 	check_constant_indices(p, t, idx);
 	t->kind = idx->type->rank ? TERM_ARRAY : TERM_SCALAR;
-	if (t->kind == TERM_SCALAR) {
-		Dim d = dim_of_value(e, idx);
-		t->in_range = (nonneg(e, d) || value_nonneg(e, idx, 8)) && leq(e, plus(e, d, 1), n);
-	}
+	t->in_range = t->kind == TERM_SCALAR && index_in_range(e, idx, n);
 	t->idx = index_wrap(e, idx, n, t->loc);
 	p->arrays |= t->kind == TERM_ARRAY;
 }

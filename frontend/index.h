@@ -42,6 +42,8 @@ Value *plan_read_box(Plan *p);
 Value *plan_write_box(Plan *p, Value *v, const char *mode);
 /* A run-time integer as a polynomial, loop indices and other values as atoms. */
 Dim dim_of_value(Elab *e, Value *v);
+/* 0 <= idx < n is known of a scalar. */
+bool index_in_range(Elab *e, Value *idx, Dim n);
 /* i32 indices with negative ones counted from n. */
 Value *index_wrap(Elab *e, Value *idx, Dim n, Loc loc);
 #endif

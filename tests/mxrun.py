@@ -5,8 +5,8 @@ import tempfile
 import numpy as np
 
 
-def run(mlxcc, text, fn="main", timeout=120, **arrays):
-    """The results of one call as a list of arrays: out.npy, or out0.npy, out1.npy, .."""
+def run(mlxcc, text, fn="main", timeout=120, compiled=False, **arrays):
+    """The results of one call as a list of arrays: out.npy, or out0.npy, out1.npy, .. compiled: through C, else interpreted."""
     with tempfile.TemporaryDirectory() as d:
         d = pathlib.Path(d)
         (d / "t.mx").write_text(text)
@@ -14,7 +14,7 @@ def run(mlxcc, text, fn="main", timeout=120, **arrays):
         for name, a in arrays.items():
             np.save(d / f"{name}.npy", np.asarray(a))
             args.append(f"{name}={d / name}.npy")
-        r = subprocess.run([mlxcc, "run", "--interp", f"{d / 't.mx'}:{fn}", *args, "--out", str(d / "out")],
+        r = subprocess.run([mlxcc, "run", *([] if compiled else ["--interp"]), f"{d / 't.mx'}:{fn}", *args, "--out", str(d / "out")],
                            capture_output=True, text=True, timeout=timeout)
         assert r.returncode == 0, r.stderr + r.stdout
         one = d / "out" / "out.npy"

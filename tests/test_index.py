@@ -83,11 +83,15 @@ def program(lines, count):
     return f"export fn main({PARAMS}, {RUNTIME}) {{\n{lines}  return {result};\n}}\n"
 
 
-@pytest.mark.parametrize("seed", range(3))
-def test_read(mlxcc, seed):
-    todo = cases(seed, 150)
+ENGINES = pytest.mark.parametrize("compiled", [False, True], ids=["interp", "C"])
+SEEDS = pytest.mark.parametrize("seed, compiled", [(0, False), (1, False), (2, False), (3, True)])
+
+
+@SEEDS
+def test_read(mlxcc, seed, compiled):
+    todo = cases(seed, 60 if compiled else 150)
     text = program("".join(f"  let r{i} = {n}[{t}];\n" for i, (n, t, _, _) in enumerate(todo)), len(todo))
-    for got, (n, t, _, want) in zip(run(mlxcc, text, **arrays()), todo, strict=True):
+    for got, (n, t, _, want) in zip(run(mlxcc, text, compiled=compiled, **arrays()), todo, strict=True):
         assert got.shape == want.shape and (got == want).all(), f"{n}[{t}]: {got.tolist()} is not {want.tolist()}"
 
 
@@ -105,9 +109,9 @@ def value_for(rng, shape):
     return text, 1000 + np.arange(n, dtype=np.int32).reshape(shape)
 
 
-@pytest.mark.parametrize("seed", range(3))
-def test_assign(mlxcc, seed):
-    rng, todo, lines = random.Random(seed + 100), cases(seed + 50, 120), ""
+@SEEDS
+def test_assign(mlxcc, seed, compiled):
+    rng, todo, lines = random.Random(seed + 100), cases(seed + 50, 60 if compiled else 120), ""
     want = []
     for i, (n, t, value, sel) in enumerate(todo):
         text, v = value_for(rng, sel.shape)
@@ -115,16 +119,17 @@ def test_assign(mlxcc, seed):
         y = arrays()[n].copy()
         y[value] = v
         want.append(y)
-    for got, w, (n, t, _, _) in zip(run(mlxcc, program(lines, len(todo)), **arrays()), want, todo, strict=True):
+    for got, w, (n, t, _, _) in zip(run(mlxcc, program(lines, len(todo)), compiled=compiled, **arrays()), want, todo, strict=True):
         assert (got == w).all(), f"{n}[{t}] = v: {got.tolist()} is not {w.tolist()}"
 
 
 UFUNC = {"add": np.add, "subtract": np.subtract, "multiply": np.multiply, "maximum": np.maximum, "minimum": np.minimum}
 
 
+@pytest.mark.parametrize("compiled", [False, True])
 @pytest.mark.parametrize("mode", list(UFUNC))
-def test_accumulate(mlxcc, mode):
-    rng, todo, lines = random.Random(mode), cases(mode, 60), ""
+def test_accumulate(mlxcc, mode, compiled):
+    rng, todo, lines = random.Random(mode), cases(mode, 25 if compiled else 60), ""
     want = []
     for i, (n, t, value, sel) in enumerate(todo):
         text, v = value_for(rng, sel.shape)
@@ -132,22 +137,24 @@ def test_accumulate(mlxcc, mode):
         y = arrays()[n].copy()
         UFUNC[mode].at(y, value, v)
         want.append(y)
-    for got, w, (n, t, _, _) in zip(run(mlxcc, program(lines, len(todo)), **arrays()), want, todo, strict=True):
+    for got, w, (n, t, _, _) in zip(run(mlxcc, program(lines, len(todo)), compiled=compiled, **arrays()), want, todo, strict=True):
         assert (got == w).all(), f"{n}.at[{t}].{mode}: {got.tolist()} is not {w.tolist()}"
 
 
-def test_augmented_assignment_does_not_add_up(mlxcc):
+@ENGINES
+def test_augmented_assignment_does_not_add_up(mlxcc, compiled):
     text = "export fn main(x: f32[4], p: i32[3]) -> (f32[4], f32[4]) { var y = x; y[p] += 1; return y, x.at[p].add(1); }"
     x, p = np.zeros(4, np.float32), np.array([1, 1, 3], np.int32)
     y = x.copy()
     y[p] += 1
     z = x.copy()
     np.add.at(z, p, 1)
-    got = run(mlxcc, text, x=x, p=p)
+    got = run(mlxcc, text, compiled=compiled, x=x, p=p)
     assert (got[0] == y).all() and (got[1] == z).all()
 
 
-def test_out_of_range_at_run_time(mlxcc):
+@ENGINES
+def test_out_of_range_at_run_time(mlxcc, compiled):
     """Reads clamp, writes drop, a slice's start moves so that it fits; negative indices wrap once."""
     text = """export fn main(x: i32[5], i: i32, j: i32, p: i32[4]) {
   var a, b, c = x, x, x;
@@ -157,13 +164,14 @@ def test_out_of_range_at_run_time(mlxcc):
   return x[i], x[j], x[p], x[i : i + 3], x[j : j + 3], a, b, c;
 }"""
     x = np.arange(5, dtype=np.int32)
-    got = run(mlxcc, text, x=x, i=np.int32(7), j=np.int32(-9), p=np.array([9, -1, 2, -8], np.int32))
+    got = run(mlxcc, text, compiled=compiled, x=x, i=np.int32(7), j=np.int32(-9), p=np.array([9, -1, 2, -8], np.int32))
     want = [4, 0, [4, 4, 2, 0], [2, 3, 4], [0, 1, 2], x, [0, 1, -2, 3, -2], [0, 1, 2, -3, -3]]
     for g, w in zip(got, want, strict=True):
         assert (g == np.asarray(w)).all(), (g, w)
 
 
-def test_masks(mlxcc):
+@ENGINES
+def test_masks(mlxcc, compiled):
     text = """export fn main(x: f32[3, 4], m: bool[3, 4], r: bool[3], c: bool[4], v: f32[4]) {
   var a, b, d, e, f = x, x, x, x, x;
   a[m] = 0;
@@ -185,22 +193,24 @@ def test_masks(mlxcc):
     f[x > 5] *= 2
     h = x.copy()
     h[r] = np.maximum(h[r], 5)
-    for got, want in zip(run(mlxcc, text, x=x, m=m, r=r, c=c, v=v), [a, b, d, e, f, h], strict=True):
+    for got, want in zip(run(mlxcc, text, compiled=compiled, x=x, m=m, r=r, c=c, v=v), [a, b, d, e, f, h], strict=True):
         assert (got == want).all()
 
 
-def test_masked_rows_in_order(mlxcc):
+@ENGINES
+def test_masked_rows_in_order(mlxcc, compiled):
     """x[mask] = v with as many elements as the mask has true ones, as NumPy and MLX."""
     x = np.arange(6, dtype=np.float32)
     m = np.array([True, False, True, True, False, False])
     v = np.array([10, 20, 30], np.float32)
     y = x.copy()
     y[m] = v
-    got, = run(mlxcc, "export fn main(x: f32[6], m: bool[6], v: f32[3]) { var y = x; y[m] = v; return y; }", x=x, m=m, v=v)
+    got, = run(mlxcc, "export fn main(x: f32[6], m: bool[6], v: f32[3]) { var y = x; y[m] = v; return y; }", compiled=compiled, x=x, m=m, v=v)
     assert (got == y).all()
 
 
-def test_dimensions(mlxcc):
+@ENGINES
+def test_dimensions(mlxcc, compiled):
     """Bounds that are dimensions or numbers over a dimension, run at several sizes."""
     exprs = ["x[1:]", "x[:-1]", "x[1:-1]", "x[::-1]", "x[::2]", "x[1::2]", "x[-1]", "x[0]", "x[N - 1]", "x[:N // 2]", "x[N // 2:]", "x[2:5]", "x[-3:]",
              "x[::-2]", "x[N - 2::-1]", "y[:, 1:]", "y[1:, -1]", "x[K : K + 2]", "y[..., 0]", "x[3:1]", "x[-3:-1]", "y[:K]"]
@@ -212,13 +222,14 @@ export fn main(x: i32[N], y: i32[M, N], z: i32[K]) {{
 }}"""
     for N, M, K in [(5, 2, 1), (8, 3, 2), (7, 2, 2)]:
         x, y = np.arange(N, dtype=np.int32), np.arange(M * N, dtype=np.int32).reshape(M, N)
-        got = run(mlxcc, text, x=x, y=y, z=np.zeros(K, np.int32))
+        got = run(mlxcc, text, compiled=compiled, x=x, y=y, z=np.zeros(K, np.int32))
         for g, e in zip(got, exprs, strict=True):
             w = eval(e)
             assert g.shape == np.shape(w) and (g == w).all(), (e, N, g, w)
 
 
-def test_run_time_slices(mlxcc):
+@ENGINES
+def test_run_time_slices(mlxcc, compiled):
     text = """export fn main(x: i32[10], t: i32) {
   var total = 0;
   for i in 0..4 { total += sum(x[i * 2 : i * 2 + 4]); }
@@ -231,11 +242,12 @@ def test_run_time_slices(mlxcc):
     for i in range(3):
         y[i * 3:i * 3 + 2] = i
     want = [x[t:t + 4], x[t + 1:t + 5:2], x[t + 3:t - 1:-1], x[t + 3:t - 1:-2], sum(x[2 * i:2 * i + 4].sum() for i in range(4)), y]
-    for g, w in zip(run(mlxcc, text, x=x, t=np.int32(t)), want, strict=True):
+    for g, w in zip(run(mlxcc, text, compiled=compiled, x=x, t=np.int32(t)), want, strict=True):
         assert (g == w).all(), (g, w)
 
 
-def test_take_and_put(mlxcc):
+@ENGINES
+def test_take_and_put(mlxcc, compiled):
     text = """export fn main(x: f32[3, 4], p: i32[2], q: i32[3, 2], v: f32[3, 2]) {
   return take(x, p), take(x, p, axis=1), take(x, -1, axis=0), take_along_axis(x, q), take_along_axis(x, q.T[:, :1] % 3, axis=0),
          put_along_axis(x, q, v, axis=1), put_along_axis(x, p, 5.0), slice(x, [1, p[0]], (0, 1), (2, 2)), slice_update(x, v[:2], [1, 2], (0, 1));
@@ -247,5 +259,38 @@ def test_take_and_put(mlxcc):
     flat.flat[p] = 5
     upd[1:3, 2:4] = v[:2]
     want = [np.take(x, p), np.take(x, p, axis=1), x[-1], np.take_along_axis(x, q, 1), np.take_along_axis(x, q.T[:, :1] % 3, 0), put, flat, x[1:3, 2:4], upd]
-    for g, w in zip(run(mlxcc, text, x=x, p=p, q=q, v=v), want, strict=True):
+    for g, w in zip(run(mlxcc, text, compiled=compiled, x=x, p=p, q=q, v=v), want, strict=True):
         assert g.shape == w.shape and (g == w).all(), (g, w)
+
+
+@ENGINES
+def test_loops_that_write(mlxcc, compiled):
+    """Writes by loop indices: the range is known from the loops, also where the inner one starts at the outer index."""
+    text = """export fn main(x: i32[N, N], p: i32[N]) {
+  assert N >= 2;
+  var a, b, c, d = x, x, x, x;
+  for i in 0..N { a[i, 1] = i; a[i] += 1; }
+  for i in 0..N { for j in i + 1..N { b[i, j] = b[j, i] * 2; } }
+  for i in N - 1..-1 step -1 { c[i] = c[N - 1 - i] + i; }
+  for i in 0..N { d[p[i] % 2, i] = -i; d[argmax(x[:, i]), i] += 100; d[p[i], 0] += 1; }
+  return a, b, c, d;
+}"""
+    for n in (2, 5):
+        x = np.random.default_rng(n).integers(0, 50, (n, n)).astype(np.int32)
+        p = np.random.default_rng(n).integers(-2 * n, 2 * n, n).astype(np.int32)
+        a, b, c, d = (x.copy() for _ in range(4))
+        for i in range(n):
+            a[i, 1] = i
+            a[i] += 1
+        for i in range(n):
+            for j in range(i + 1, n):
+                b[i, j] = b[j, i] * 2
+        for i in range(n - 1, -1, -1):
+            c[i] = c[n - 1 - i] + i
+        for i in range(n):
+            d[p[i] % 2, i] = -i
+            d[np.argmax(x[:, i]), i] += 100
+            if -n <= p[i] < n:
+                d[p[i], 0] += 1
+        for g, w in zip(run(mlxcc, text, compiled=compiled, x=x, p=p), [a, b, c, d], strict=True):
+            assert (g == w).all(), (g, w)
