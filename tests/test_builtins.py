@@ -6,6 +6,7 @@ import pytest
 import scipy.special as special
 from mxrun import run, fails
 
+ENGINES = pytest.mark.parametrize("compiled", [False, True], ids=["interp", "C"])
 mx.set_default_device(mx.cpu)
 DTYPES = {"bool": mx.bool_, "u8": mx.uint8, "u16": mx.uint16, "u32": mx.uint32, "u64": mx.uint64, "i8": mx.int8, "i16": mx.int16, "i32": mx.int32,
           "i64": mx.int64, "f16": mx.float16, "bf16": mx.bfloat16, "f32": mx.float32, "f64": mx.float64, "c64": mx.complex64}
@@ -169,11 +170,12 @@ VALUES = {
 }
 
 
-def test_values(mlxcc):
+@ENGINES
+def test_values(mlxcc, compiled):
     exprs = list(VALUES)
     body = "".join(f"  let r{i} = {e};\n" for i, e in enumerate(exprs))
     text = f"export fn main({VP}) {{\n{body}  return {', '.join(f'r{i}' for i in range(len(exprs)))};\n}}\n"
-    for e, got in zip(exprs, run(mlxcc, text, **V), strict=True):
+    for e, got in zip(exprs, run(mlxcc, text, compiled=compiled, **V), strict=True):
         want = np.asarray(VALUES[e](**V))
         assert got.shape == want.shape, (e, got.shape, want.shape)
         np.testing.assert_allclose(got, want, rtol=2e-5, atol=2e-6, err_msg=e)
@@ -195,7 +197,8 @@ def test_numbers(mlxcc):
     assert code == 0, err
 
 
-def test_dimensions_as_arguments(mlxcc):
+@ENGINES
+def test_dimensions_as_arguments(mlxcc, compiled):
     text = """export fn main(x: f32[N, M]) {
   assert N >= 2 and M >= N;
   return arange(N), arange(2, N + 2), arange(0, 2 * N, 2), arange(N, 0, -1), zeros(N, 2), x.reshape(M, -1), x.reshape(-1), sqrt(N) * x, maximum(M, N),
@@ -206,12 +209,13 @@ def test_dimensions_as_arguments(mlxcc):
         want = [np.arange(N), np.arange(2, N + 2), np.arange(0, 2 * N, 2), np.arange(N, 0, -1), np.zeros((N, 2)), x.reshape(M, -1), x.reshape(-1),
                 np.sqrt(N) * x, M, x.sum(0) / N, np.arange(2 * N).reshape(2, N), np.broadcast_to(x[:1], (N, M)), np.full((N,), 3.0),
                 np.pad(x, ((0, N), (M - N, 0)))]
-        for k, (got, w) in enumerate(zip(run(mlxcc, text, x=x), want, strict=True)):
+        for k, (got, w) in enumerate(zip(run(mlxcc, text, compiled=compiled, x=x), want, strict=True)):
             assert got.shape == np.shape(w), k
             np.testing.assert_allclose(got, w, rtol=1e-6, err_msg=str(k))
 
 
-def test_trees(mlxcc):
+@ENGINES
+def test_trees(mlxcc, compiled):
     text = """import nn;
 const Net = nn.Linear(3, 2);
 export fn main(x: f32[3], n: i32) {
@@ -229,5 +233,5 @@ export fn main(x: f32[3], n: i32) {
 }"""
     x, n = np.array([1, 2, 3], np.float32), np.int32(4)
     want = [x, x * 3, 8, x * 5, x * 2, x.sum() * 3 + 4, x * 2 * 3]
-    for got, w in zip(run(mlxcc, text, x=x, n=n), want, strict=True):
+    for got, w in zip(run(mlxcc, text, compiled=compiled, x=x, n=n), want, strict=True):
         np.testing.assert_allclose(got, w)

@@ -6,6 +6,7 @@ import pytest
 from mxrun import run, fails
 
 jax.config.update("jax_enable_x64", True)
+ENGINES = pytest.mark.parametrize("compiled", [False, True], ids=["interp", "C"])
 RNG = np.random.default_rng(7)
 f64 = np.float64
 
@@ -24,17 +25,19 @@ f = lambda x: x ** 2 * jnp.sin(jnp.sum(x))
 rosenbrock = lambda x: jnp.sum(100 * (x[1:] - x[:-1] ** 2) ** 2 + (1 - x[:-1]) ** 2)
 
 
-def test_jacobian_and_hessian(mlxcc):
+@ENGINES
+def test_jacobian_and_hessian(mlxcc, compiled):
     text = F + ROSENBROCK + """export fn main(x: f64[N]) {
   return jacobian(f)(x), jacobian(f, mode="forward")(x), jacobian(f, mode="reverse")(x), hessian(rosenbrock)(x), grad(rosenbrock)(x);
 }"""
     for n in (3, 5):
         x = RNG.normal(size=n)
         j = jax.jacobian(f)(x)
-        close(run(mlxcc, text, x=x), [j, j, j, jax.hessian(rosenbrock)(x), jax.grad(rosenbrock)(x)])
+        close(run(mlxcc, text, compiled=compiled, x=x), [j, j, j, jax.hessian(rosenbrock)(x), jax.grad(rosenbrock)(x)])
 
 
-def test_jacobian_of_trees(mlxcc):
+@ENGINES
+def test_jacobian_of_trees(mlxcc, compiled):
     text = """fn g(p, s: f64) { return (a=p.w @ p.w.T * s, b=sum(p.w) * s); }
 export fn main(w: f64[2, 3], s: f64) {
   let j = jacobian(g, argnums=(0, 1))((w=w, n=3), s);
@@ -45,10 +48,11 @@ export fn main(w: f64[2, 3], s: f64) {
     w, s = RNG.normal(size=(2, 3)), f64(1.5)
     g = lambda w, s: (w @ w.T * s, jnp.sum(w) * s)
     (a0, a1), (b0, b1) = jax.jacobian(g, argnums=(0, 1))(w, s)
-    close(run(mlxcc, text, w=w, s=s), [a0, a1, b0, b1, a1])
+    close(run(mlxcc, text, compiled=compiled, w=w, s=s), [a0, a1, b0, b1, a1])
 
 
-def test_value_and_grad_of_trees(mlxcc):
+@ENGINES
+def test_value_and_grad_of_trees(mlxcc, compiled):
     text = """fn loss(p, x, n) { return sum(p.w @ x + p.b) ** 2 * n, x * 2; }
 export fn main(w: f64[2, 3], b: f64[2], x: f64[3], n: i32) {
   let (v, aux), g = value_and_grad(loss)((w=w, b=b, k=n), x, n);
@@ -63,10 +67,11 @@ export fn main(w: f64[2, 3], b: f64[2], x: f64[3], n: i32) {
     loss = lambda w, b, x, n: jnp.sum(w @ x + b) ** 2 * n
     gw, gb = jax.grad(loss, (0, 1))(w, b, x, 4)
     hw, hb, hx = jax.grad(loss, (0, 1, 2))(w, b, x, 3)
-    close(run(mlxcc, text, w=w, b=b, x=x, n=n), [loss(w, b, x, 4), x * 2, gw, gb, hw, hx, hx, hx, hb, hx, hw])
+    close(run(mlxcc, text, compiled=compiled, w=w, b=b, x=x, n=n), [loss(w, b, x, 4), x * 2, gw, gb, hw, hx, hx, hx, hb, hx, hw])
 
 
-def test_vjp_jvp_linearize(mlxcc):
+@ENGINES
+def test_vjp_jvp_linearize(mlxcc, compiled):
     text = F + """export fn main(x: f64[3], c: f64[3]) {
   let y, (g,) = vjp(f, (x,), c);
   let y2, t = jvp(f, (x,), (c,));
@@ -82,10 +87,11 @@ def test_vjp_jvp_linearize(mlxcc):
     g, = pull(jnp.asarray(c))
     _, t = jax.jvp(f, (x,), (c,))
     _, t2 = jax.jvp(f, (x,), (x,))
-    close(run(mlxcc, text, x=x, c=c), [y, g, y, t, y, t, g, t + t2, 2 * c * c, 2 * x * c, np.float32((x * c * c).sum())], rtol=1e-6)
+    close(run(mlxcc, text, compiled=compiled, x=x, c=c), [y, g, y, t, y, t, g, t + t2, 2 * c * c, 2 * x * c, np.float32((x * c * c).sum())], rtol=1e-6)
 
 
-def test_pushforward_inside_other_transforms(mlxcc):
+@ENGINES
+def test_pushforward_inside_other_transforms(mlxcc, compiled):
     """What linearize captured goes through vmap and grad."""
     text = F + """export fn main(x: f64[3], v: f64[4, 3]) {
   let _, push = linearize(f, x);
@@ -93,11 +99,12 @@ def test_pushforward_inside_other_transforms(mlxcc):
 }"""
     x, v = RNG.normal(size=3), RNG.normal(size=(4, 3))
     push = lambda t: jax.jvp(f, (x,), (t,))[1]
-    close(run(mlxcc, text, x=x, v=v), [jax.vmap(push)(v), jax.grad(lambda a: jnp.sum(push(a) * a))(x),
+    close(run(mlxcc, text, compiled=compiled, x=x, v=v), [jax.vmap(push)(v), jax.grad(lambda a: jnp.sum(push(a) * a))(x),
                                        jax.grad(lambda a: jnp.sum(jax.jvp(f, (a,), (jnp.asarray(x),))[1]))(jnp.asarray(x))])
 
 
-def test_vmap(mlxcc):
+@ENGINES
+def test_vmap(mlxcc, compiled):
     text = """export fn main(x: f64[4, 3], y: f64[5, 3], m: f64[3, 4], p: i32[4]) {
   let pair = vmap(|a| vmap(|b| sum(square(a - b)))(y))(x);
   let columns = vmap(|c| c @ c, in_axes=1)(m);
@@ -110,11 +117,12 @@ def test_vmap(mlxcc):
 }"""
     x, y, m, p = RNG.normal(size=(4, 3)), RNG.normal(size=(5, 3)), RNG.normal(size=(3, 4)), np.array([0, 5, 2, 1], np.int32)
     pair = ((x[:, None] - y[None]) ** 2).sum(-1)
-    close(run(mlxcc, text, x=x, y=y, m=m, p=p),
+    close(run(mlxcc, text, compiled=compiled, x=x, y=y, m=m, p=p),
           [pair, (m * m).sum(0), 6 * x ** 2, x * 2, np.broadcast_to(y, (4, 5, 3)), x.T, m * 2, x + y[0], y[0], x[np.arange(4), p % 3]])
 
 
-def test_custom_rules(mlxcc):
+@ENGINES
+def test_custom_rules(mlxcc, compiled):
     """A rule replaces the derivative, in both modes, under vmap, and may capture tensors."""
     text = """const norm0 = custom_jvp(|x| linalg.norm(x), |primals, tangents| {
   let (x,) = primals;
@@ -138,12 +146,13 @@ export fn main(x: f64[3], y: f64[3], s: f64) {
     x, y, s = RNG.normal(size=3), RNG.normal(size=3), f64(2.5)
     n = np.linalg.norm(x)
     t = 10 * (y * y).sum() + (x * x).sum()
-    close(run(mlxcc, text, x=x, y=y, s=s),
+    close(run(mlxcc, text, compiled=compiled, x=x, y=y, s=s),
           [np.zeros(3), x / n, 10 * y, x, t, np.stack([10 * y, 10 * y]), np.full(3, 100 * s), np.full(3, 3.0), np.zeros(3),
            jax.jacobian(lambda v: jnp.linalg.norm(v) * v)(x), (x * y).sum()])
 
 
-def test_checkpoint_and_orders(mlxcc):
+@ENGINES
+def test_checkpoint_and_orders(mlxcc, compiled):
     text = """export fn main(x: f64[3], a: f64) {
   let h = |v| sum(sin(v) * v);
   return grad(checkpoint(h))(x), checkpoint(h)(x), grad(grad(|v| v ** 4))(a), grad(grad(grad(|v| exp(2 * v))))(a), grad(|v| sin(v))(2.0), grad(|v| v * v)(3),
@@ -153,10 +162,11 @@ def test_checkpoint_and_orders(mlxcc):
     h = lambda v: jnp.sum(jnp.sin(v) * v)
     want = [jax.grad(h)(x), h(x), 12 * a ** 2, 8 * np.exp(2 * a), np.float32(np.cos(2)), np.float32(6), jax.jvp(jax.grad(h), (x,), (x,))[1], x,
             np.stack([np.diag(6 * x)] * 2)]
-    close(run(mlxcc, text, x=x, a=a), want, rtol=1e-6)
+    close(run(mlxcc, text, compiled=compiled, x=x, a=a), want, rtol=1e-6)
 
 
-def test_inout_through_transforms(mlxcc):
+@ENGINES
+def test_inout_through_transforms(mlxcc, compiled):
     text = """fn step(inout s, x) {
   s.count += 1;
   s.total = s.total + x;
@@ -172,10 +182,11 @@ export fn main(t: f64[3], x: f64[3], xs: f64[4, 3]) {
 }"""
     t, x, xs = RNG.normal(size=3), RNG.normal(size=3), RNG.normal(size=(4, 3))
     loss = lambda x, t: jnp.sum((t + x) * x)
-    close(run(mlxcc, text, t=t, x=x, xs=xs), [loss(x, t), jax.grad(loss)(x, t), jax.grad(loss)(x, t + x), 2, t + 2 * x, np.ones(4), 2 * xs, (2 * xs * xs).sum(1)])
+    close(run(mlxcc, text, compiled=compiled, t=t, x=x, xs=xs), [loss(x, t), jax.grad(loss)(x, t), jax.grad(loss)(x, t + x), 2, t + 2 * x, np.ones(4), 2 * xs, (2 * xs * xs).sum(1)])
 
 
-def test_modules(mlxcc):
+@ENGINES
+def test_modules(mlxcc, compiled):
     text = """import nn;
 const Net = nn.Linear(3, 2);
 fn loss(net: Net, x: f32[3]) { return sum(net(x) ** 2); }
@@ -193,7 +204,7 @@ export fn main(net: Net, x: f32[3]) {
     loss = lambda w, b, x: jnp.sum((w @ x + b) ** 2)
     gw, gb = jax.grad(loss, (0, 1))(w, b, x)
     per = np.stack([jax.grad(loss)(w, b, x), jax.grad(loss)(w, b, 2 * x)])
-    got = run(mlxcc, text, **{"net.weight": w, "net.bias": b, "x": x})
+    got = run(mlxcc, text, compiled=compiled, **{"net.weight": w, "net.bias": b, "x": x})
     close(got, [loss(w, b, x), gw, gb, per, w.sum(0), gw, w], rtol=1e-5, atol=1e-6)
 
 
