@@ -389,7 +389,7 @@ Val elab_fold_tensors(Elab *e, Func *scratch, Val v, Loc loc, const char *what)
 	func_set_results(scratch, f.values, f.n);
 	f.to = NEW_ARRAY(e->arena, Tensor *, f.n);
 	const char *why = NULL;
-	EvalHooks hooks = {.max_steps = 100000000};
+	EvalHooks hooks = {.max_steps = 4000000};
 	EvalStatus s = ir_eval(e->arena, scratch, NULL, NULL, f.to, &hooks, &why);
 	if (s == EVAL_ASSERT) elab_fail(e, loc, "const.assert", "an assert fails in %s: %s", what, why ? why : "");
 	if (s != EVAL_OK)
