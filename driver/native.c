@@ -174,6 +174,7 @@ static bool compile(Session *s, const char *cc, const StrBuf *c, const char *fol
 		} else if (status) {
 			diag(s->diag, DIAG_BUG, NO_LOC, "run.compiler", "the C compiler refuses what mlxcc wrote");
 			note_log(s, log);
+			if (file_write(s->arena, "mlxcc-bug.c", c->at, c->n, &why)) diag_note(s->diag, NO_LOC, "the C is kept in mlxcc-bug.c");
 		} else if (rename(lib, to)) {
 			session_fail(s, "file.write", "`%s`: %s", to, strerror(errno));
 		} else {

@@ -1,6 +1,7 @@
 """The command line: exit codes, what is written and what is not, help, the man page, the pass switches."""
 import os
 import pathlib
+import pty
 import re
 import subprocess
 
@@ -259,6 +260,31 @@ def test_run_prints_and_asserts(run):
     assert r.stdout.startswith("x is [1, 2, 3] i 1\n") and "out = 2" in r.stdout
     r = run("f", "x=[1,2,3]", "i=2", "--check", "--out", "s.npy", code=1, file="say.mx")
     assert "say.mx:3:" in r.stderr and "error[assert]: i is too big" in r.stderr and not (run.path / "s.npy").exists()
+
+
+def test_refused_c_is_a_bug_and_kept(cli):
+    refuse = cli.path / "refuse"
+    refuse.write_text('#!/bin/sh\necho "model.c:1: error: no" >&2\nexit 1\n')
+    refuse.chmod(0o755)
+    r = cli("run", "model.mx:init", "seed=1", "--out", "r", env={"CC": str(refuse)}, code=70)
+    assert "bug in mlxcc[run.compiler]" in r.stderr and "model.c:1: error: no" in r.stderr
+    assert "model_init" not in r.stderr and "mx_init" in (cli.path / "mlxcc-bug.c").read_text() and not (cli.path / "r").exists()
+
+
+@pytest.mark.parametrize("terminal", [True, False])
+def test_progress_on_a_terminal_only(cli, mlxcc, terminal):
+    slow = cli.path / "slow"
+    slow.write_text('#!/bin/sh\nsleep 1.6\nexec cc "$@"\n')
+    slow.chmod(0o755)
+    ours, theirs = pty.openpty() if terminal else os.pipe()
+    env = {**os.environ, "XDG_CACHE_HOME": str(cli.path / "cache"), "CC": str(slow)}
+    args = [mlxcc, "run", "model.mx:init", "seed=1", "--out", "r"]
+    child = subprocess.Popen(args, cwd=cli.path, stdout=subprocess.DEVNULL, stderr=theirs, env=env)
+    assert child.wait(timeout=60) == 0
+    if not terminal:
+        os.close(theirs)
+    text = os.read(ours, 4096).decode() if terminal else b"".join(iter(lambda: os.read(ours, 4096), b"")).decode()
+    assert ("compiling the C, 1 s" in text and text.endswith("\r\x1b[K")) if terminal else text == ""
 
 
 # --- test and verify -----------------------------------------------------------------------------------------------------
