@@ -79,6 +79,7 @@ typedef struct Derived {
 	Dim n;           /* vmap: the batch size */
 	Func *a, *b;
 	bool *mask;             /* per result (jvp, activity, vmap) or per parameter (fwd/bwd) */
+	bool *only_size;      /* fwd/bwd: pres[i] is passed for its type alone */
 	int *pres, npres, nres; /* fwd/bwd: parameters passed again, number of residuals */
 } Derived;
 Derived *derived_find(Func *f, const char *key, Dim n);

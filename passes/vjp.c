@@ -224,85 +224,6 @@ static const char *ct_name(Module *m, const char *prefix, const Value *v)
 	return v->name ? arena_printf(m->arena, "%s_%s", prefix, v->name) : NULL;
 }
 
-/* Symbols that a derived function uses must be bound by a parameter. A backward function that only needs the size of something gets
- * the smallest parameter of the forward one that has it. */
-typedef struct Symbols {
-	Module *m;
-	Map *bound;
-	Values *out;
-	const char *missing;
-} Symbols;
-static void symbol_bound(void *ctx, const char *sym)
-{
-	set_add(((Symbols *)ctx)->bound, (void *)module_str(((Symbols *)ctx)->m, sym));
-}
-static void symbol_check(void *ctx, const char *sym)
-{
-	Symbols *s = ctx;
-	const char *name = module_str(s->m, sym);
-	if (!s->missing && !set_has(s->bound, name)) s->missing = name;
-}
-static void type_symbols(const Type *t, void (*fn)(void *, const char *), Symbols *s)
-{
-	for (int i = 0; i < t->rank; i++) dim_symbols(t->dim[i], fn, s);
-}
-static void block_symbols(const Block *b, Symbols *s)
-{
-	for (const Op *op = b->first; op; op = op->next) {
-		for (int r = 0; r < op->nout; r++) type_symbols(op->out[r]->type, symbol_check, s);
-		for (int k = 0; k < op->nattr; k++) {
-			if (attr_kind(op->attrs[k].key) == AK_DIM) dim_symbols(op->attrs[k].v.dim, symbol_check, s);
-			for (int i = 0; attr_kind(op->attrs[k].key) == AK_DIMS && i < op->attrs[k].n; i++)
-				dim_symbols(op->attrs[k].v.dims[i], symbol_check, s);
-		}
-		for (int i = 0; i < op->nregion; i++) block_symbols(op->region[i], s);
-	}
-}
-static bool binds(const Value *p, const char *sym)
-{
-	const char *name;
-	for (int i = 0; i < p->type->rank; i++)
-		if (dim_is_sym(p->type->dim[i], &name) && !strcmp(name, sym)) return true;
-	return false;
-}
-static bool mentions(Module *m, Arena *tmp, const Value *p, const char *sym)
-{
-	Symbols s = {.m = m, .bound = &(Map){0}};
-	map_init(s.bound, tmp);
-	type_symbols(p->type, symbol_bound, &s);
-	return set_has(s.bound, module_str(m, sym));
-}
-/* Adds to extra the parameters of from that bind what g's body uses and g's present parameters don't. */
-static void bind_symbols(Arena *tmp, Func *g, const Block *from, Values *extra)
-{
-	Module *m = g->module;
-	Map bound;
-	map_init(&bound, tmp);
-	Symbols s = {.m = m, .bound = &bound};
-	const char *name;
-	for (int k = 0; k < g->body->nparam; k++)
-		for (int i = 0; i < g->body->param[k]->type->rank; i++)
-			if (dim_is_sym(g->body->param[k]->type->dim[i], &name)) symbol_bound(&s, name);
-	for (;;) {
-		s.missing = NULL;
-		block_symbols(g->body, &s);
-		for (int r = 0; r < g->body->nresult; r++) type_symbols(g->body->result[r]->type, symbol_check, &s);
-		if (!s.missing) return;
-		const Value *best = NULL;
-		for (int k = 0; k < from->nparam; k++) {
-			const Value *p = from->param[k];
-			if (binds(p, s.missing) && (!best || p->type->rank < best->type->rank)) best = p;
-		}
-		for (int k = 0; !best && k < from->nparam; k++)
-			if (mentions(m, tmp, from->param[k], s.missing)) best = from->param[k];
-		set_add(&bound, (void *)s.missing);
-		if (!best) continue; /* a dimension argument of the program itself */
-		for (int i = 0; i < best->type->rank; i++)
-			if (dim_is_sym(best->type->dim[i], &name)) symbol_bound(&s, name);
-		VEC_PUSH(tmp, *extra, (Value *)best);
-	}
-}
-
 /* Parameters of g reordered to first.., those in seeds last. */
 static void params_order(Func *g, Value **p, int n)
 {
@@ -322,6 +243,58 @@ static void add_seeds(Builder *b, const Block *fwd, const bool *seeded, Map *ct,
 	}
 }
 
+/* The cotangents that arrived at active parameters. */
+static void backward_results(Derived *d, const bool *active, const Map *ct)
+{
+	const Block *F = d->a->body;
+	Arena *a = d->a->module->arena;
+	d->mask = NEW_ARRAY(a, bool, F->nparam + 1);
+	Value **res = NEW_ARRAY(a, Value *, F->nparam + 1);
+	int n = 0;
+	for (int k = 0; k < F->nparam; k++) {
+		Value *c = map_get(ct, F->param[k]);
+		if ((d->mask[k] = active[k] && c)) res[n++] = c;
+	}
+	func_set_results(d->b, res, n);
+}
+
+/* How the kept values get to the backward function: its parameters are those of the forward one that it needs, in their order, then
+ * what the forward function returns for it, then the cotangents. */
+static void hand_over(Sweep *s, Derived *d, Builder *b, Values *kept, const Values *seeds)
+{
+	Arena *a = b->m->arena;
+	Block *F = d->a->body, *G = d->b->body;
+	Values order = {0}, extra = {0}, results = {0};
+	Map to;
+	map_init(&to, s->tmp);
+	vjp_bind_sizes(s->tmp, d->b, F, kept, &extra);
+	d->pres = NEW_ARRAY(a, int, F->nparam + 1);
+	d->only_size = NEW_ARRAY(a, bool, F->nparam + 1);
+	for (int k = 0; k < F->nparam; k++) {
+		bool used = false, sized = false;
+		for (int i = 0; i < kept->n; i++) used |= kept->at[i] == F->param[k];
+		for (int i = 0; i < extra.n; i++) sized |= extra.at[i] == F->param[k];
+		if (!used && !sized) continue;
+		d->only_size[d->npres] = !used;
+		d->pres[d->npres++] = k;
+		map_set(&to, F->param[k], block_param(b, G, F->param[k]->type, F->param[k]->name));
+		VEC_PUSH(a, order, map_get(&to, F->param[k]));
+	}
+	for (int r = 0; r < F->nresult; r++) VEC_PUSH(a, results, F->result[r]);
+	for (int i = 0; i < kept->n; i++) {
+		Value *r = kept->at[i];
+		if (map_get(&to, r)) continue;
+		d->nres++;
+		VEC_PUSH(a, results, r);
+		map_set(&to, r, block_param(b, G, r->type, r->name));
+		VEC_PUSH(a, order, map_get(&to, r));
+	}
+	for (int i = 0; i < seeds->n; i++) VEC_PUSH(a, order, seeds->at[i]);
+	params_order(d->b, order.at, order.n);
+	block_substitute(G, &to);
+	func_set_results(d->a, results.at, results.n);
+}
+
 /* f.fwd: (params..) -> (results.., residuals..). f.bwd: (params[pres].., residuals.., cotangents..) -> cotangents of params in mask.
  * linear: f is part of a linear function that is being transposed; see Sweep. */
 Derived *vjp_derive(Func *f, const bool *active, const bool *seeded, bool linear)
@@ -338,51 +311,21 @@ Derived *vjp_derive(Func *f, const bool *active, const bool *seeded, bool linear
 	sweep_init(&s, d->a);
 	s.linear = linear;
 	sweep_forward(&s, f, active);
-	Block *F = d->a->body, *G = d->b->body;
 	Builder b = builder_at(d->b);
 	b.tag = "bwd", b.loc = f->loc;
-	G->twin = F;
-	Map ct, to;
-	map_init(&ct, s.tmp), map_init(&to, s.tmp);
-	Values seeds = {0}, kept = {0}, order = {0}, extra = {0};
-	add_seeds(&b, F, seeded, &ct, &seeds);
-	tape_backward(&b, tape_of(m->arena, F), &ct);
-	d->mask = NEW_ARRAY(m->arena, bool, np + 1);
-	Value **res = NEW_ARRAY(m->arena, Value *, np + nr + 1);
-	int n = 0;
-	for (int k = 0; k < np; k++) {
-		Value *c = map_get(&ct, F->param[k]);
-		if ((d->mask[k] = active[k] && c)) res[n++] = c;
-	}
-	func_set_results(d->b, res, n);
-	vjp_close(G, F, 0, f->remat || linear, &kept);
-	G->twin = NULL;
-	bind_symbols(s.tmp, d->b, F, &extra);
-	for (int i = 0; i < extra.n; i++) VEC_PUSH(m->arena, kept, extra.at[i]);
-	/* parameters first, in their order, then what the forward function has to hand over */
-	d->pres = NEW_ARRAY(m->arena, int, np + 1);
-	for (int k = 0; k < np; k++)
-		for (int i = 0; i < kept.n; i++)
-			if (kept.at[i] == F->param[k] && !map_get(&to, kept.at[i])) {
-				d->pres[d->npres++] = k;
-				map_set(&to, kept.at[i], block_param(&b, G, kept.at[i]->type, kept.at[i]->name));
-				VEC_PUSH(m->arena, order, map_get(&to, kept.at[i]));
-			}
-	Value **all = NEW_ARRAY(m->arena, Value *, nr + kept.n + 1);
-	for (int r = 0; r < nr; r++) all[r] = F->result[r];
-	for (int i = 0; i < kept.n; i++) {
-		if (map_get(&to, kept.at[i])) continue;
-		all[nr + d->nres++] = kept.at[i];
-		map_set(&to, kept.at[i], block_param(&b, G, kept.at[i]->type, kept.at[i]->name));
-		VEC_PUSH(m->arena, order, map_get(&to, kept.at[i]));
-	}
-	for (int i = 0; i < seeds.n; i++) VEC_PUSH(m->arena, order, seeds.at[i]);
-	params_order(d->b, order.at, order.n);
-	block_substitute(G, &to);
-	func_set_results(d->a, all, nr + d->nres);
+	Map ct;
+	map_init(&ct, s.tmp);
+	Values seeds = {0}, kept = {0};
+	d->b->body->twin = d->a->body;
+	add_seeds(&b, d->a->body, seeded, &ct, &seeds);
+	tape_backward(&b, tape_of(m->arena, d->a->body), &ct);
+	backward_results(d, active, &ct);
+	vjp_close(d->b->body, d->a->body, 0, f->remat || linear, &kept);
+	d->b->body->twin = NULL;
+	hand_over(&s, d, &b, &kept, &seeds);
 	d->b->noinline_cse = f->remat;
 	derived_add(d->a, module_str(m, "primal"), NULL)->a = f;
-	drop_tapes(F);
+	drop_tapes(d->a->body);
 	trim_func(d->a);
 	trim_func(d->b);
 	arena_free(s.tmp);
@@ -454,6 +397,40 @@ Func *transform_grad(Func *f, const bool *active, bool values)
 }
 
 /* --- transposing a linear function -------------------------------------------------------------------------------------------------- */
+/* The parameters that are not linear, then cotangents, then what only tells a size. False: a linear parameter is still needed. */
+static bool transpose_params(Sweep *s, Derived *d, const bool *linear, const Values *seeds)
+{
+	Func *t = d->a;
+	Arena *a = t->module->arena;
+	Block whole = *t->body; /* with the linear parameters */
+	Values order = {0}, extra = {0};
+	whole.nparam -= seeds->n; /* which stand behind */
+	for (int k = 0; k < whole.nparam; k++)
+		if (!linear[k]) VEC_PUSH(a, order, whole.param[k]);
+	for (int i = 0; i < seeds->n; i++) VEC_PUSH(a, order, seeds->at[i]);
+	params_order(t, order.at, order.n);
+	Value **needed;
+	int nneeded;
+	block_free_values(s->tmp, t->body, &needed, &nneeded);
+	vjp_bind_sizes(s->tmp, t, &whole, NULL, &extra);
+	d->pres = NEW_ARRAY(a, int, whole.nparam + 1);
+	for (int i = 0; i < extra.n; i++) {
+		for (int k = 0; k < whole.nparam; k++)
+			if (whole.param[k] == extra.at[i]) d->pres[d->npres++] = k;
+		VEC_PUSH(a, order, extra.at[i]);
+	}
+	params_order(t, order.at, order.n);
+	return nneeded == 0;
+}
+
+static void report_not_linear(const Func *g)
+{
+	Op *last = g->body->last;
+	Loc at = g->loc.file ? g->loc : last ? last->loc : NO_LOC;
+	diag(g->module->diag, DIAG_ERROR, at, "custom.linear", "the rule `%s` is not linear in its tangents", g->name);
+	diag_help(g->module->diag, "a derivative rule may multiply tangents or cotangents only by values that do not depend on them");
+}
+
 Derived *vjp_transpose(Func *g, const bool *linear)
 {
 	Module *m = g->module;
@@ -468,7 +445,7 @@ Derived *vjp_transpose(Func *g, const bool *linear)
 	sweep_forward(&s, g, linear);
 	Map ct;
 	map_init(&ct, s.tmp);
-	Values seeds = {0}, order = {0}, extra = {0};
+	Values seeds = {0};
 	bool *all = NEW_ARRAY(m->arena, bool, nr + 1);
 	for (int r = 0; r < nr; r++) all[r] = true;
 	add_seeds(&s.b, t->body, all, &ct, &seeds);
@@ -482,37 +459,16 @@ Derived *vjp_transpose(Func *g, const bool *linear)
 	func_set_results(t, res, n);
 	drop_tapes(t->body);
 	trim_func(t);
-	Block whole = *t->body; /* with the linear parameters */
-	for (int k = 0; k < np; k++)
-		if (!linear[k]) VEC_PUSH(m->arena, order, t->body->param[k]);
-	for (int i = 0; i < seeds.n; i++) VEC_PUSH(m->arena, order, seeds.at[i]);
-	params_order(t, order.at, order.n);
-	Value **bad;
-	int nbad;
-	block_free_values(s.tmp, t->body, &bad, &nbad);
-	bind_symbols(s.tmp, t, &whole, &extra);
-	d = NEW(m->arena, Derived);
-	d->pres = NEW_ARRAY(m->arena, int, np + 1);
-	for (int i = 0; i < extra.n; i++) {
-		for (int k = 0; k < np; k++)
-			if (whole.param[k] == extra.at[i]) d->pres[d->npres++] = k;
-		VEC_PUSH(m->arena, order, extra.at[i]);
-	}
-	params_order(t, order.at, order.n);
+	Derived made = {.a = t};
+	bool is_linear = transpose_params(&s, &made, linear, &seeds);
 	arena_free(s.tmp);
-	if (nbad) {
-		Op *at = g->body->last;
-		diag(m->diag, DIAG_ERROR,
-		     g->loc.file ? g->loc
-		     : at        ? at->loc
-		                 : NO_LOC,
-		     "custom.linear", "the rule `%s` is not linear in its tangents", g->name);
-		diag_help(m->diag, "a derivative rule may multiply tangents or cotangents only by values that do not depend on them");
+	if (!is_linear) {
+		report_not_linear(g);
 		return NULL;
 	}
-	Derived *made = derived_add(g, key, NULL);
-	made->a = t, made->pres = d->pres, made->npres = d->npres;
-	return made;
+	d = derived_add(g, key, NULL);
+	d->a = t, d->pres = made.pres, d->npres = made.npres;
+	return d;
 }
 
 Func *transform_transpose(Func *g, const bool *linear)

@@ -468,7 +468,10 @@ static void vjp_call(Builder *b, Entry *e, Value *const *g, Map *ct)
 	if (d->nres) call_patch(b, c, d->a);
 	Value **args = NEW_ARRAY(a, Value *, c->nin + d->nres + e->nout + 1);
 	int n = 0;
-	for (int i = 0; i < d->npres; i++) args[n++] = c->in[d->pres[i]];
+	for (int i = 0; i < d->npres; i++) { /* in a linear function nothing may name its linear values, not even for their size */
+		Value *x = c->in[d->pres[i]];
+		args[n++] = d->only_size[i] && e->sweep->linear && active(e, x) ? ir_zeros(b, x->type) : x;
+	}
 	for (int r = 0; r < d->nres; r++) args[n++] = c->out[e->nout + r];
 	for (int r = 0; r < e->nout; r++)
 		if (g[r]) args[n++] = g[r];
