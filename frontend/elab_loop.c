@@ -394,6 +394,7 @@ static Val next_leaf(Elab *e, void *ctx, Val a, Val b, const char *path)
 {
 	Compare *c = ctx;
 	if (b.kind == V_LIST && a.kind == V_TENSOR) b = val_tensor(elab_tensor(e, b, NULL, c->j->loc, "a carried value"));
+	if (a.kind == V_LIST && b.kind == V_TENSOR) return c->changed = true, b; /* a list that the body makes a tensor of */
 	if (a.kind != V_TENSOR) {
 		if (val_same(a, b)) return a;
 		bool fits = val_is_weak(a) && (val_is_weak(b) || (b.kind == V_TENSOR && b.u.tensor->type->rank == 0));
@@ -419,6 +420,11 @@ static Val next_leaf(Elab *e, void *ctx, Val a, Val b, const char *path)
 static Val number_leaf(Elab *e, void *ctx, Val a, Val b, const char *path)
 {
 	LoopJob *j = ctx;
+	if (a.kind == V_LIST && b.kind == V_TENSOR) {
+		Value *x = elab_tensor(e, a, NULL, j->loc, "a carried value");
+		j->again = true;
+		return val_tensor(weak_fits(val_tensor(x), b.u.tensor->type->dtype) ? ir_convert(&e->b, x, b.u.tensor->type->dtype) : x);
+	}
 	if (a.kind == V_TENSOR || val_same(a, b) || !val_is_weak(a)) return a;
 	DType d = b.kind == V_TENSOR ? b.u.tensor->type->dtype : weak_default(b);
 	if (val_is_weak(b)) {
