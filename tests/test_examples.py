@@ -89,6 +89,17 @@ def test_char_lm_learns(programs):
     assert start > 4.5 and end < 0.75 * start
 
 
+def test_emitted_c_is_clean_under_sanitizers(mlxcc, tmp_path):
+    """Whole training programs with every buffer allocated to its exact size."""
+    for name, args in (("digits", [ROOT / "examples/digits", tmp_path / "w"]), ("char_lm", ["5", ROOT / "LICENSE"]), ("linear_regression", [])):
+        main = (ROOT / f"examples/{name}/main.c").read_text().replace("EPOCHS = 60", "EPOCHS = 1").replace("(bytes + 1)", "(bytes)")
+        (tmp_path / f"{name}_main.c").write_text(main)
+        run(mlxcc, ROOT / f"examples/{name}/{name}.mx", "-o", tmp_path / f"{name}.c")
+        run("gcc", "-g", "-O1", "-std=gnu99", "-fsanitize=address,undefined", "-fno-sanitize-recover=all", f"-I{tmp_path}", tmp_path / f"{name}_main.c", tmp_path / f"{name}.c", "-lm",
+            "-o", tmp_path / name)
+        run(tmp_path / name, *args)
+
+
 def best_of(n, *args):
     times = []
     for _ in range(n):

@@ -27,6 +27,14 @@ def test_interpreter_and_c_agree(mlxcc, tmp_path, seed):
         assert exact == COUNT, f"{level}: {COUNT - exact} programs differ\n" + "\n".join(x for x in r.stdout.splitlines() if x.startswith("ok") and "0.0e+00" not in x)
 
 
+def test_c_has_no_undefined_behaviour(mlxcc, tmp_path):
+    source = tmp_path / "programs.mx"
+    source.write_text(programs.programs(1001, COUNT))
+    env = {**os.environ, "CC": "gcc -O1 -fsanitize=undefined -fno-sanitize-recover=all"}
+    r = subprocess.run([mlxcc, "verify", str(source)], capture_output=True, text=True, timeout=600, env=env)
+    assert r.returncode == 0 and f"{COUNT} verified, 0 failed" in r.stdout, r.stderr[-3000:] + r.stdout[-500:]
+
+
 def test_generator_is_deterministic():
     assert programs.programs(7, 5) == programs.programs(7, 5)
     assert programs.programs(7, 5) != programs.programs(8, 5)
