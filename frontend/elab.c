@@ -218,7 +218,8 @@ Val elab_std(Elab *e, const char *module, const char *name)
 	Scope *s = elab_scope_std(e, module);
 	Val v;
 	if (s && scope_global(e, s, elab_intern(e, name), &v)) return v;
-	elab_fail(e, NO_LOC, "internal.std", "the standard module `%s` has no `%s`", module, name);
+	diag(e->diag, DIAG_BUG, e->b.loc, "internal.std", "the standard module `%s` has no `%s`", module, name);
+	unwind(e);
 }
 
 /* --- files ---------------------------------------------------------------------------------------------------------------- */

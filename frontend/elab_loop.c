@@ -33,6 +33,16 @@ static bool is_builtin_call(Elab *e, const Expr *x, const char *name)
 	return scope_find(e, name, x->loc, &f) && f.kind == V_BUILTIN;
 }
 
+static bool place_has_slice(const Place *p)
+{
+	for (int i = 0; i < p->nsteps; i++) {
+		for (int k = 0; !p->steps[i].member && k < p->steps[i].n; k++) {
+			if (p->steps[i].idx[k].kind == V_SLICE) return true;
+		}
+	}
+	return false;
+}
+
 static Iter iter_of(Elab *e, const Expr *x)
 {
 	Iter it = {.loc = x->loc, .step = val_int(1)};
@@ -54,7 +64,7 @@ static Iter iter_of(Elab *e, const Expr *x)
 	}
 	it.has_place = place_of(e, x, &it.place);
 	it.v = it.has_place ? place_read(e, &it.place) : elab_eval(e, x);
-	if (it.has_place) it.has_place = place_writable(&it.place);
+	if (it.has_place) it.has_place = place_writable(&it.place) && !place_has_slice(&it.place);
 	switch (it.v.kind) {
 	case V_RANGE: it.kind = ITER_RANGE; break;
 	case V_TENSOR:
@@ -149,11 +159,19 @@ static void unroll_row(Elab *e, Iter *it, int64_t k)
 }
 
 /* Elements that the body changed go back to where they came from. */
+static void check_kept(Elab *e, const Iter *it, const Local *l)
+{
+	if (it->has_place || it->row.kind != V_MODULE) return;
+	elab_fail_help(e, it->loc, "module.not_a_place", "iterate a member or variable itself, `for l in layers`",
+	               "the body changes the module `%s`, but what the loop runs over is not a place", l->name);
+}
+
 static void unroll_store(Elab *e, const Iter *it, const Pattern *p, int64_t k)
 {
 	for (int i = 0; it->kind == ITER_ZIP && i < it->n; i++) unroll_store(e, &it->at[i], sub_pattern(p, it, i), k);
-	Local *l = it->has_place ? iter_local(e, p) : NULL;
+	Local *l = it->kind == ITER_ZIP ? NULL : iter_local(e, p);
 	if (!l || val_same(l->v, it->row) || it->row.kind != V_MODULE) return; /* other elements are values: the variable is a copy */
+	check_kept(e, it, l);
 	Place at = it->place;
 	Val idx = val_int(k);
 	at.steps = NEW_ARRAY(e->arena, Step, at.nsteps + 1);
@@ -456,9 +474,10 @@ static void run_loop_body(Elab *e, void *ctx)
 static void collect_outs(Elab *e, LoopJob *j, Iter *it, const Pattern *p)
 {
 	for (int i = 0; it->kind == ITER_ZIP && i < it->n; i++) collect_outs(e, j, &it->at[i], sub_pattern(p, it, i));
-	Local *l = it->has_place && (it->kind == ITER_STACK || it->kind == ITER_ROWS) ? iter_local(e, p) : NULL;
+	Local *l = it->kind == ITER_STACK ? iter_local(e, p) : NULL; /* a variable over the rows of a tensor is a copy */
 	if (!l || val_same(l->v, it->row)) return;
-	if (it->kind == ITER_ROWS) return; /* the loop variable over a tensor is the row's value, not the row */
+	check_kept(e, it, l);
+	if (!it->has_place) return;
 	ScanOut *o = NEW(e->arena, ScanOut);
 	o->it = it, o->row = it->row, o->next = l->v, o->following = j->outs;
 	j->outs = o;

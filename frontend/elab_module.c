@@ -410,7 +410,8 @@ static Val *split_key(Elab *e, Val key, int n, Loc loc)
 	if (n == 1) return keys[0] = key, keys;
 	Val args[2] = {key, val_int(n)}, all = elab_call(e, elab_std(e, "random", "split"), args, 2, NULL, NULL, 0, loc), *parts;
 	int k;
-	if (!elab_unpack(e, all, &parts, &k, loc) || k != n) elab_fail(e, loc, "internal.split", "random.split gave %s", val_describe(e, all));
+	if (!elab_unpack(e, all, &parts, &k, loc) || k != n)
+		elab_fail(e, loc, "init.key", "`random.split` gave %s for %d keys", val_describe(e, all), n);
 	if (n) memcpy(keys, parts, sizeof(Val) * (size_t)n);
 	return keys;
 }

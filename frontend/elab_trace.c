@@ -246,20 +246,18 @@ static const char *instance_key(Elab *e, const CallArgs *a)
 	return arena_strdup(e->arena, sb_text(&b));
 }
 
-static Val instance_call(Elab *e, const Traced *t, CallArgs *a, Loc loc)
+/* A call with other arguments of the same types. */
+static Val instance_call(Elab *e, const Traced *t, CallArgs *a)
 {
-	Value **args = t->args;
-	if (a) { /* other arguments of the same types */
-		VEC(Value *) list = {0};
-		for (int i = 0; i < a->n + a->nnamed; i++) {
-			Value **v;
-			int n = tree_tensors(e, elab_here(e, i < a->n ? a->at[i] : a->named[i - a->n]), &v);
-			for (int k = 0; k < n; k++) VEC_PUSH(e->arena, list, v[k]);
-		}
-		args = list.at;
+	VEC(Value *) list = {0};
+	for (int i = 0; i < a->n + a->nnamed; i++) {
+		Value **v;
+		int n = tree_tensors(e, elab_here(e, i < a->n ? a->at[i] : a->named[i - a->n]), &v);
+		for (int k = 0; k < n; k++) VEC_PUSH(e->arena, list, v[k]);
 	}
-	e->b.loc = loc;
-	Op *op = ir_emit_call(&e->b, t->func, args, t->nargs);
+	e->b.loc = a->loc;
+	Op *op = ir_emit_call(&e->b, t->func, list.at, t->nargs);
+	traced_store_inout(e, t, a, op->out + t->nresult);
 	return traced_result(e, t, op->out);
 }
 
@@ -272,7 +270,7 @@ Val composite_call(Elab *e, const FnVal *f, CallArgs *a)
 	if (!tensors) return elab_call_fn(e, f, a, NULL);
 	const char *key = instance_key(e, a);
 	for (Instance *i = e->instances; i; i = i->next) {
-		if (i->fn == f->fn && i->facts == e->facts && !strcmp(i->key, key)) return instance_call(e, &i->t, a, a->loc);
+		if (i->fn == f->fn && i->facts == e->facts && !strcmp(i->key, key)) return instance_call(e, &i->t, a);
 	}
 	CallArgs plain = *a;
 	Val *at = NEW_ARRAY(e->arena, Val, a->n);
