@@ -185,10 +185,6 @@ const DimFacts *elab_facts(Elab *e)
 {
 	return e->facts;
 }
-bool elab_training(Elab *e)
-{
-	return e->training;
-}
 
 char *elab_source(Elab *e, Loc loc)
 {

@@ -131,7 +131,6 @@ ModuleTree *module_copy(Elab *e, const ModuleTree *m); /* members writable throu
 Val val_module(const ModuleTree *m);
 Val val_stack(Elab *e, Val elem, Dim n);
 Val val_type(Elab *e, DType d, int rank, const Dim *dims); /* V_DTYPE when rank is 0 */
-Val val_none_leaf(void);
 /* Member of a module by name with sharing resolved; false: there is none. */
 bool module_member(Elab *e, const ModuleTree *m, const char *name, Val *out);
 /* Leaf tests for trees.c: does this Val have children (TUPLE LIST RECORD MODULE STACK). */
@@ -193,7 +192,6 @@ void elab_broadcast_n(Elab *e, const Val *v, int n, Loc loc, const char *opname,
 Value *elab_broadcast_to(Elab *e, Value *x, int rank, const Dim *dims, Loc loc);
 int64_t elab_int(Elab *e, Val v, Loc loc, const char *what); /* a compile-time integer, else fails */
 bool elab_bool(Elab *e, Val v, Loc loc, const char *what);
-double elab_float(Elab *e, Val v, Loc loc, const char *what);
 const char *elab_str(Elab *e, Val v, Loc loc, const char *what);
 Dim elab_dim(Elab *e, Val v, Loc loc, const char *what); /* V_INT or V_DIM */
 DType elab_dtype(Elab *e, Val v, Loc loc, const char *what);
@@ -274,8 +272,6 @@ Value *elab_index_update(Elab *e, Value *x, const Val *idx, int n, Val v, const 
 
 /* The value of a standard module's or the prelude's function by name ("random", "split"); fails as a bug if there is none. */
 Val elab_std(Elab *e, const char *module, const char *name);
-bool elab_training(Elab *e);
-/* Evaluates under another setting of `training`-like compile-time contexts is the statement `with`'s business; builtins only read it. */
 const char *elab_source_dir(Elab *e, Loc loc); /* directory of the file that loc is in, for load("f.npy") */
 /* May this dimension comparison be taken for granted: 1 yes, 0 no, -1 undecided by the facts. */
 int elab_dim_compare(Elab *e, CmpOp op, Dim a, Dim b);

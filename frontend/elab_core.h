@@ -151,7 +151,6 @@ Local *scope_local(Frame *f, const char *name); /* locals, parameters, captured;
 void scope_enter(Elab *e);
 void scope_leave(Elab *e);
 bool scope_find(Elab *e, const char *name, Loc loc, Val *out); /* all levels */
-Val scope_name(Elab *e, Name name);                            /* fails with a suggestion */
 Val scope_member(Elab *e, Scope *s, Name name, bool from_outside);
 bool scope_global(Elab *e, Scope *s, const char *name, Val *out);
 bool scope_prelude(Elab *e, const char *name, Val *out);
@@ -168,7 +167,6 @@ bool name_set_has(const NameSet *s, const char *name);
 
 /* elab_expr.c */
 Val elab_eval(Elab *e, const Expr *x);
-Val elab_exprs_tuple(Elab *e, const ItemList *items);
 Val elab_member(Elab *e, Val base, Name name);
 bool elab_find_member(Elab *e, Val base, Name name, Val *out); /* members and attributes */
 int elab_indices(Elab *e, const IndexList *list, Val *out);
@@ -195,12 +193,6 @@ void elab_bind_pattern(Elab *e, const Pattern *p, Val v, LocalKind kind, Loc loc
 Val elab_call_expr(Elab *e, const Expr *x);
 Val elab_call_fn(Elab *e, const FnVal *f, CallArgs *a, Val *self_out);
 Val elab_invoke(Elab *e, Val fn, CallArgs *a, Val *self_out); /* self_out: where a changed module goes, or NULL */
-const Fn *fnval_params(const FnVal *f, const ParamList **params);
-/* A new frame with arguments bound. */
-typedef struct BoundFn {
-	const ParamList *params;
-	const Expr *result;
-} BoundFn;
 Frame *frame_new(Elab *e, const FnVal *f, Loc call_loc);
 void frame_push(Elab *e, Frame *f);
 void frame_pop(Elab *e);
@@ -215,7 +207,6 @@ Val type_eval(Elab *e, const Expr *x); /* in the frame on top, unknown names as 
 Val type_unify(Elab *e, Val t, Val v, Loc loc, const char *what);
 void type_check_deferred(Elab *e);
 const char *type_text_val(Elab *e, Val t);
-Val type_resolve(Elab *e, Val t); /* unknowns that are known by now put in */
 Unknown *type_unknown(Frame *f, const char *name);
 Unknown *type_unknown_new(Elab *e, Name name);
 Val type_unknown_dim(Elab *e, Name name); /* a name in a shape that nothing else explains */

@@ -358,12 +358,6 @@ bool elab_bool(Elab *e, Val v, Loc loc, const char *what)
 	wanted(e, loc, "`true` or `false`", what, v);
 }
 
-double elab_float(Elab *e, Val v, Loc loc, const char *what)
-{
-	if (v.kind == V_INT || v.kind == V_FLOAT) return as_double(v);
-	wanted(e, loc, "a number", what, v);
-}
-
 const char *elab_str(Elab *e, Val v, Loc loc, const char *what)
 {
 	if (v.kind == V_STR) return arena_strndup(e->arena, v.u.str.at, v.u.str.n);

@@ -342,13 +342,6 @@ void scope_unknown(Elab *e, Name name)
 	elab_fail(e, name.loc, "name.unknown", "unknown name `%s`", name.text);
 }
 
-Val scope_name(Elab *e, Name name)
-{
-	Val v;
-	if (!scope_find(e, name.text, name.loc, &v)) scope_unknown(e, name);
-	return v;
-}
-
 Val scope_member(Elab *e, Scope *s, Name name, bool from_outside)
 {
 	Val v;

@@ -530,24 +530,3 @@ Val type_unify(Elab *e, Val t, Val v, Loc loc, const char *what)
 	default: elab_fail(e, t.loc.file ? t.loc : loc, "type.not_a_type", "%s is not a type", val_describe(e, t));
 	}
 }
-
-static Val resolve_leaf(Elab *e, void *ctx, Val v)
-{
-	if (v.kind != V_TYPE) return v;
-	const TypeVal *t = v.u.type;
-	DType d = t->dtype;
-	bool var = t->dtype_var;
-	if (var) {
-		Unknown *u = unknown_of_sym(e, t->dtype_name);
-		if (u && u->known && u->v.kind == V_DTYPE) d = u->v.u.dtype, var = false;
-	}
-	if (var || t->ellipsis) return v;
-	Dim dims[MAX_RANK];
-	for (int i = 0; i < t->rank; i++) dims[i] = type_subst(e, t->dims[i]);
-	return val_type(e, d, t->rank, dims);
-}
-
-Val type_resolve(Elab *e, Val t)
-{
-	return val_map(e, t, resolve_leaf, NULL);
-}

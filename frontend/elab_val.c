@@ -6,10 +6,6 @@ Val val_none(void)
 {
 	return (Val){.kind = V_NONE};
 }
-Val val_none_leaf(void)
-{
-	return (Val){.kind = V_NONE};
-}
 Val val_bool(bool b)
 {
 	return (Val){.kind = V_BOOL, .u.b = b};
