@@ -343,6 +343,24 @@ def test_rule(tool, op, types, attrs, results, make):
             check_second_order(tool, "s", args + weights, active + [True] * len(weights), tol=1e-5)
 
 
+def test_rule_transpose_ignores_operand(tool):
+    """The pullback by an operand in which an op is linear does not read it."""
+    seen = set()
+    for c in CASES:
+        op, types, attrs, results, _ = c.values
+        for k, t in enumerate(types):
+            lin = TENSOR[op]["lin"]
+            digit = lin[0] if lin.endswith("*") else lin[k] if k < len(lin) else "0"
+            if digit == "0" or not t.startswith("f64") or any(m in attrs for m in ('"max"', '"min"', '"mul"')):
+                continue
+            tool.module(str(make_case(op, types, attrs, results)))
+            back = tool.vjp("f", [j == k for j in range(len(types))], [r.startswith("f64") for r in results], False)
+            body = tool.text(back).split("{\n", 1)[1]
+            assert not re.search(rf"%p{k}\b", body), (op, k, body)
+            seen.add(op)
+    assert {o for o, r in TENSOR.items() if r["lin"]} == seen
+
+
 @pytest.mark.parametrize("op, types, attrs, results, make", CASES)
 def test_rule_batch_each_subset(tool, op, types, attrs, results, make):
     tool.module(str(make_case(op, types, attrs, results)))
