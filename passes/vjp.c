@@ -423,10 +423,19 @@ static bool transpose_params(Sweep *s, Derived *d, const bool *linear, const Val
 	return nneeded == 0;
 }
 
+/* The rule's own text, rather than where it is used: a rule may be no more than the call of what the user wrote. */
+static Loc rule_place(const Func *g)
+{
+	Loc at = g->loc;
+	for (const Op *op = g->body->first; op; op = op->next)
+		if (op->code == OP_call) at = rule_place(op_func(op));
+		else if (op->loc.file) at = op->loc;
+	return at;
+}
+
 static void report_not_linear(const Func *g)
 {
-	Op *last = g->body->last;
-	Loc at = g->loc.file ? g->loc : last ? last->loc : NO_LOC;
+	Loc at = rule_place(g);
 	diag(g->module->diag, DIAG_ERROR, at, "custom.linear", "the rule `%s` is not linear in its tangents", g->name);
 	diag_help(g->module->diag, "a derivative rule may multiply tangents or cotangents only by values that do not depend on them");
 }
