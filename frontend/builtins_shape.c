@@ -5,14 +5,18 @@
 
 /* --- broadcasting ------------------------------------------------------------------------------------------------------- */
 /* Two dimensions that may be equal get the assert to add; two that cannot do not. */
-static _Noreturn __attribute__((format(printf, 6, 7))) void fail_unequal(Elab *e, Dim a, Dim b, Loc loc, const char *label, const char *fmt, ...)
+static _Noreturn __attribute__((format(printf, 6, 7))) void fail_unequal(Elab *e, Dim a, Dim b, Loc loc, const char *label, const char *fmt,
+                                                                         ...)
 {
 	va_list ap;
 	va_start(ap, fmt);
 	const char *text = arena_vprintf(elab_arena(e), fmt, ap), *as = dim_str(elab_arena(e), a), *bs = dim_str(elab_arena(e), b);
 	va_end(ap);
 	if (elab_dim_compare(e, C_EQ, a, b) == 0) elab_fail(e, loc, label, "%s", text);
-	elab_fail_help(e, loc, label, arena_printf(elab_arena(e), "if they are always equal, say so at the head of the exported function: `assert %s == %s;`", as, bs), "%s", text);
+	elab_fail_help(
+	    e, loc, label,
+	    arena_printf(elab_arena(e), "if they are always equal, say so at the head of the exported function: `assert %s == %s;`", as, bs),
+	    "%s", text);
 }
 
 void elab_broadcast_shape(Elab *e, Value *const *x, int n, Loc loc, const char *label, const char *what, int *rank, Dim *dims)
@@ -30,8 +34,8 @@ void elab_broadcast_shape(Elab *e, Value *const *x, int n, Loc loc, const char *
 			if (dim_is_const(d, &one) && one == 1) d = t->dim[own];
 			else if (!dim_provable_equal(elab_facts(e), d, t->dim[own]))
 				fail_unequal(e, d, t->dim[own], loc, label, "%s of shapes %s and %s do not broadcast: %s and %s differ on axis %d", what,
-				          shape_str(e, x[0]->type->rank, x[0]->type->dim), shape_str(e, t->rank, t->dim), dim_str(elab_arena(e), d),
-				          dim_str(elab_arena(e), t->dim[own]), k - *rank);
+				             shape_str(e, x[0]->type->rank, x[0]->type->dim), shape_str(e, t->rank, t->dim), dim_str(elab_arena(e), d),
+				             dim_str(elab_arena(e), t->dim[own]), k - *rank);
 		}
 		dims[k] = d;
 	}
@@ -91,10 +95,9 @@ Val builtin_unflatten(Elab *e, const CallSite *at, Val *argv)
 Val builtin_expand_dims(Elab *e, const CallSite *at, Val *argv)
 {
 	Value *x = arg_tensor(e, at, argv, 0);
-	const Val *items;
-	int k = val_items(e, argv[1], &items), rank = x->type->rank + k;
-	if (rank > MAX_RANK) elab_fail(e, at->loc, "rank.limit", "the result would have more than %d axes", MAX_RANK);
 	int64_t axes[MAX_RANK];
+	int k = elab_ints(e, argv[1], axes, MAX_RANK, arg_at(at, 1), "the axes of `expand_dims`"), rank = x->type->rank + k;
+	if (rank > MAX_RANK) elab_fail(e, at->loc, "rank.limit", "the result would have more than %d axes", MAX_RANK);
 	k = elab_axes(e, argv[1], rank, axes, arg_at(at, 1));
 	Dim dims[MAX_RANK];
 	for (int i = 0, next = 0, old = 0; i < rank; i++) {

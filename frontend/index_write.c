@@ -250,6 +250,7 @@ static Value *prepare_value(Elab *e, Value *x, Val v, const char **mode, Loc loc
 	*mode = to[k];
 	if (k == 4 && !dtype_is_diff(d))
 		elab_fail(e, loc, "index.divide", "`.at[].divide` needs a float or complex tensor, not %s", type_text(e, x->type));
+	if (k == 2 && d == DT_bool) elab_fail(e, loc, "dtype.operand", "`.at[].subtract` needs numbers, not %s", type_text(e, x->type));
 	if (v.kind == V_NONE) elab_fail(e, loc, "index.value", "cannot store none in %s", type_text(e, x->type));
 	Value *t = ir_convert(b, elab_tensor(e, v, &d, loc, "the stored value"), d);
 	if (k == 2) t = ir_unary(b, OP_neg, t);

@@ -244,6 +244,74 @@ Val builtin_tree_flatten(Elab *e, const CallSite *at, Val *argv)
 	return val_list(e, out, n);
 }
 
+/* --- tree_unflatten ----------------------------------------------------------------------------------------------------- */
+typedef struct Entry {
+	const char *path;
+	Val leaf;
+} Entry;
+
+static size_t head_length(const char *path)
+{
+	return strcspn(path, ".");
+}
+
+static bool is_number(const char *s, size_t n)
+{
+	return n > 0 && strspn(s, "0123456789") >= n;
+}
+
+/* The entries grouped by the first part of their paths: a record of names, a list of numbers in order. */
+static Val unflatten(Elab *e, const Entry *x, int n, Loc loc)
+{
+	if (n == 1 && !*x[0].path) return x[0].leaf;
+	Arena *a = elab_arena(e);
+	const char **name = NEW_ARRAY(a, const char *, n);
+	Val *child = NEW_ARRAY(a, Val, n);
+	bool *done = NEW_ARRAY(a, bool, n);
+	Entry *sub = NEW_ARRAY(a, Entry, n);
+	int groups = 0, numbers = 0;
+	for (int i = 0; i < n; i++) {
+		if (done[i]) continue;
+		size_t len = head_length(x[i].path);
+		if (!len) elab_fail(e, loc, "tree.path", "`tree_unflatten`: two leaves stand at one place");
+		int m = 0;
+		for (int k = i; k < n; k++) {
+			if (head_length(x[k].path) != len || strncmp(x[i].path, x[k].path, len)) continue;
+			done[k] = true;
+			sub[m++] = (Entry){x[k].path[len] ? x[k].path + len + 1 : "", x[k].leaf};
+		}
+		numbers += is_number(x[i].path, len);
+		name[groups] = module_str(elab_module(e), arena_strndup(a, x[i].path, len));
+		child[groups++] = unflatten(e, sub, m, loc);
+	}
+	if (numbers < groups) return val_record(e, name, child, groups);
+	Val *item = NEW_ARRAY(a, Val, groups);
+	for (int i = 0; i < groups; i++) {
+		int found = -1;
+		for (int k = 0; k < groups; k++)
+			if (!strcmp(name[k], arena_printf(a, "%d", i))) found = k;
+		if (found < 0) elab_fail(e, loc, "tree.path", "`tree_unflatten`: there are %d numbered entries, but none is %d", groups, i);
+		item[i] = child[found];
+	}
+	return val_list(e, item, groups);
+}
+
+Val builtin_tree_unflatten(Elab *e, const CallSite *at, Val *argv)
+{
+	if (!val_is_seq(argv[0]))
+		elab_fail(e, arg_at(at, 0), "tree.path", "`tree_unflatten` takes a list of (path, leaf), not %s", val_describe(e, argv[0]));
+	int n = argv[0].u.items->n;
+	Entry *x = NEW_ARRAY(elab_arena(e), Entry, n);
+	for (int i = 0; i < n; i++) {
+		Val pair = argv[0].u.items->at[i];
+		if (!val_is_seq(pair) || pair.u.items->n != 2 || pair.u.items->at[0].kind != V_STR)
+			elab_fail(e, arg_at(at, 0), "tree.path", "`tree_unflatten` takes a list of (path, leaf); element %d is %s", i,
+			          val_describe(e, pair));
+		x[i] = (Entry){elab_str(e, pair.u.items->at[0], arg_at(at, 0), "a path"), pair.u.items->at[1]};
+	}
+	return n ? unflatten(e, x, n, at->loc) : val_record(e, NULL, NULL, 0);
+}
+
 /* The leaves that are differentiated; none at buffers, integers and booleans. */
 Val builtin_trainable(Elab *e, const CallSite *at, Val *argv)
 {

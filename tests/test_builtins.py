@@ -228,10 +228,12 @@ export fn main(x: f32[3], n: i32) {
   let m = tree_merge((a=x * 5, b=none, c=none), t);
   let s = tree_reduce(|acc, v| acc + sum(v), t, 0);
   let names = tree_map_with_path(|path, v| v * len(path), t);
+  let back = tree_unflatten(flat);
+  assert back.b[1].dtype == i32 and len(back.b) == 2 and tree_unflatten([("1.k", 5), ("0", 4)])[1].k == 5;
   assert typeof(t).a == f32[3] and typeof(t).b[1] == i32;
-  return u.a, u.b[0], u.b[1], m.a, m.b[0], s, names.b[0];
+  return u.a, u.b[0], u.b[1], m.a, m.b[0], s, names.b[0], back.b[0];
 }"""
     x, n = np.array([1, 2, 3], np.float32), np.int32(4)
-    want = [x, x * 3, 8, x * 5, x * 2, x.sum() * 3 + 4, x * 2 * 3]
+    want = [x, x * 3, 8, x * 5, x * 2, x.sum() * 3 + 4, x * 2 * 3, x * 2]
     for got, w in zip(run(mlxcc, text, compiled=compiled, x=x, n=n), want, strict=True):
         np.testing.assert_allclose(got, w)
