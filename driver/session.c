@@ -60,7 +60,7 @@ Module *session_load(Session *s, bool tests)
 
 bool session_passes(Session *s, Module *m, StrBuf *report)
 {
-	PassCtx c = {.m = m, .scratch = arena_new(0, NULL, NULL), .o = &s->o->passes, .report = report};
+	PassCtx c = {.m = m, .scratch = arena_child(s->arena), .o = &s->o->passes, .report = report};
 	bool ok = passes_run(&c) && diag_exit_code(s->diag) == 0;
 	s->program = c.program;
 	arena_free(c.scratch);

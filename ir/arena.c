@@ -4,10 +4,16 @@
 #include <stdlib.h>
 #include <string.h>
 
-typedef struct Chunk { struct Chunk *prev; size_t used, cap; } Chunk;
+typedef struct Chunk {
+	struct Chunk *prev;
+	size_t used, cap;
+} Chunk;
+/* The arenas of one family (a root and its children) share the root's limit. The root knows its children, to free what is left of them. */
 struct Arena {
 	Chunk *top;
-	size_t handed_out, limit;
+	size_t handed_out;
+	Arena *root, *next, **link;
+	size_t limit, total;
 	void (*on_exhausted)(void *ctx);
 	void *ctx;
 };
@@ -20,15 +26,40 @@ Arena *arena_new(size_t limit_bytes, void (*on_exhausted)(void *ctx), void *ctx)
 		if (on_exhausted) on_exhausted(ctx);
 		exit(1);
 	}
+	a->root = a;
 	a->limit = limit_bytes;
 	a->on_exhausted = on_exhausted;
 	a->ctx = ctx;
 	return a;
 }
 
+static void exhausted(Arena *a)
+{
+	if (a->root->on_exhausted) a->root->on_exhausted(a->root->ctx);
+	fprintf(stderr, "mlxcc: out of memory after %zu bytes\n", a->root->total);
+	exit(1);
+}
+
+Arena *arena_child(Arena *parent)
+{
+	Arena *root = parent->root, *a = calloc(1, sizeof *a);
+	if (!a) exhausted(parent);
+	*a = (Arena){.root = root, .next = root->next, .link = &root->next};
+	if (a->next) a->next->link = &a->next;
+	root->next = a;
+	return a;
+}
+
 void arena_free(Arena *a)
 {
 	if (!a) return;
+	if (a->root == a)
+		while (a->next) arena_free(a->next);
+	else {
+		*a->link = a->next;
+		if (a->next) a->next->link = a->link;
+		a->root->total -= a->handed_out;
+	}
 	for (Chunk *c = a->top, *prev; c; c = prev) {
 		prev = c->prev;
 		free(c);
@@ -36,18 +67,11 @@ void arena_free(Arena *a)
 	free(a);
 }
 
-static void exhausted(Arena *a)
-{
-	if (a->on_exhausted) a->on_exhausted(a->ctx);
-	fprintf(stderr, "mlxcc: out of memory after %zu bytes\n", a->handed_out);
-	exit(1);
-}
-
 void *arena_alloc(Arena *a, size_t bytes)
 {
 	if (bytes > SIZE_MAX / 2) exhausted(a);
 	size_t n = bytes ? (bytes + ALIGN - 1) / ALIGN * ALIGN : ALIGN;
-	if (a->limit && n > a->limit - a->handed_out) exhausted(a);
+	if (a->root->limit && n > a->root->limit - a->root->total) exhausted(a);
 	if (!a->top || a->top->cap - a->top->used < n) {
 		size_t cap = a->top ? a->top->cap : (size_t)16 << 10;
 		if (cap < (size_t)4 << 20) cap *= 2;
@@ -60,23 +84,36 @@ void *arena_alloc(Arena *a, size_t bytes)
 	void *p = (char *)a->top + CHUNK_HEAD + a->top->used;
 	a->top->used += n;
 	a->handed_out += n;
+	a->root->total += n;
 	return memset(p, 0, n);
 }
 
-size_t arena_used(const Arena *a) { return a->handed_out; }
+size_t arena_used(const Arena *a)
+{
+	return a->handed_out;
+}
 
-ArenaMark arena_mark(Arena *a) { return (ArenaMark){a->top, a->top ? a->top->used : 0}; }
+ArenaMark arena_mark(Arena *a)
+{
+	return (ArenaMark){a->top, a->top ? a->top->used : 0};
+}
+
+static void give_back(Arena *a, size_t bytes)
+{
+	a->handed_out -= bytes;
+	a->root->total -= bytes;
+}
 
 void arena_reset(Arena *a, ArenaMark m)
 {
 	while (a->top && a->top != m.chunk) {
 		Chunk *prev = a->top->prev;
-		a->handed_out -= a->top->used;
+		give_back(a, a->top->used);
 		free(a->top);
 		a->top = prev;
 	}
 	if (a->top) {
-		a->handed_out -= a->top->used - m.used;
+		give_back(a, a->top->used - m.used);
 		a->top->used = m.used;
 	}
 }
@@ -88,7 +125,10 @@ char *arena_strndup(Arena *a, const char *s, size_t n)
 	return p;
 }
 
-char *arena_strdup(Arena *a, const char *s) { return arena_strndup(a, s, strlen(s)); }
+char *arena_strdup(Arena *a, const char *s)
+{
+	return arena_strndup(a, s, strlen(s));
+}
 
 char *arena_vprintf(Arena *a, const char *fmt, va_list ap)
 {
@@ -125,7 +165,10 @@ void *vec_grow(Arena *a, void *at, int n, int *cap, size_t item)
 	return p;
 }
 
-void sb_init(StrBuf *b, Arena *a) { *b = (StrBuf){a, NULL, 0, 0}; }
+void sb_init(StrBuf *b, Arena *a)
+{
+	*b = (StrBuf){a, NULL, 0, 0};
+}
 
 static void sb_room(StrBuf *b, size_t more)
 {
@@ -146,8 +189,14 @@ void sb_putn(StrBuf *b, const char *s, size_t n)
 	b->at[b->n] = 0;
 }
 
-void sb_put(StrBuf *b, const char *s) { sb_putn(b, s, strlen(s)); }
-void sb_putc(StrBuf *b, char c) { sb_putn(b, &c, 1); }
+void sb_put(StrBuf *b, const char *s)
+{
+	sb_putn(b, s, strlen(s));
+}
+void sb_putc(StrBuf *b, char c)
+{
+	sb_putn(b, &c, 1);
+}
 
 void sb_vprintf(StrBuf *b, const char *fmt, va_list ap)
 {
@@ -175,9 +224,15 @@ const char *sb_text(StrBuf *b)
 	return b->at;
 }
 
-struct MapSlot { const void *key; void *value; };
+struct MapSlot {
+	const void *key;
+	void *value;
+};
 
-void map_init(Map *m, Arena *a) { *m = (Map){.arena = a}; }
+void map_init(Map *m, Arena *a)
+{
+	*m = (Map){.arena = a};
+}
 
 static size_t pointer_hash(const void *p)
 {
@@ -213,7 +268,10 @@ void map_set(Map *m, const void *key, void *value)
 	*s = (struct MapSlot){key, value};
 }
 
-void intern_init(Intern *t, Arena *a) { *t = (Intern){.arena = a}; }
+void intern_init(Intern *t, Arena *a)
+{
+	*t = (Intern){.arena = a};
+}
 
 static const char **intern_slot(const Intern *t, const char *s, size_t n)
 {

@@ -16,6 +16,8 @@ typedef struct Arena Arena;
 /* limit_bytes 0: no limit. When the limit or the system's memory is exhausted,
  * on_exhausted(ctx) is called; it must not return (longjmp or exit). NULL: print and exit(1). */
 Arena *arena_new(size_t limit_bytes, void (*on_exhausted)(void *ctx), void *ctx);
+/* Scratch memory that counts toward the limit of a's family. It can be freed by itself; what is left goes with the family's root. */
+Arena *arena_child(Arena *a);
 void arena_free(Arena *a);                          /* NULL is fine */
 void *arena_alloc(Arena *a, size_t bytes);          /* zeroed, aligned to 16; bytes 0 gives a unique pointer */
 size_t arena_used(const Arena *a);                  /* bytes handed out since creation */

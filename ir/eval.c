@@ -263,7 +263,7 @@ static bool run_effect(Frame *f, const Op *op)
 /* Evaluates func in an arena of its own; results[] go to `to`. */
 static bool run_call(Interp *it, Frame *caller, Func *func, Tensor *const *args, DimEnv *env, Arena *to, Tensor **results)
 {
-	Arena *own = arena_new(0, NULL, NULL);
+	Arena *own = arena_child(to);
 	Frame f = {.it = it, .func = func, .env = env ? env : dim_env_new(own), .caller = caller, .arena = own};
 	map_init(&f.values, own);
 	bool ok = bind_params(&f, args) && (caller || check_facts(&f)) && run_block(&f, func->body);
@@ -322,9 +322,9 @@ static bool loop_begin(Frame *f, Op *op, Loop *l)
 		if (!type_shape(f, t, shape)) return false;
 		l->stack[k] = tensor_new(f->arena, t->dtype, t->rank, shape);
 	}
-	l->step = arena_new(0, NULL, NULL);
-	l->kept[0] = arena_new(0, NULL, NULL);
-	l->kept[1] = arena_new(0, NULL, NULL);
+	l->step = arena_child(f->arena);
+	l->kept[0] = arena_child(f->arena);
+	l->kept[1] = arena_child(f->arena);
 	return true;
 }
 
@@ -412,7 +412,7 @@ static bool run_block(Frame *f, Block *b)
 EvalStatus ir_eval(Arena *a, Func *f, Tensor *const *args, DimEnv *env, Tensor **results, const EvalHooks *hooks, const char **why)
 {
 	const char *unread;
-	Interp it = {.m = f->module, .scratch = arena_new(0, NULL, NULL), .hooks = hooks, .why = why ? why : &unread, .messages = a};
+	Interp it = {.m = f->module, .scratch = arena_child(a), .hooks = hooks, .why = why ? why : &unread, .messages = a};
 	arena_alloc(it.scratch, 1); /* keeps its first chunk through resets */
 	run_call(&it, NULL, f, args, env, a, results);
 	arena_free(it.scratch);

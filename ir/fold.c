@@ -204,7 +204,7 @@ static bool fold_constant(Builder *b, const OpView *v, Value **out, int nout)
 	if (!row->infer(b->m, b->facts, v, type, &n, &why) || n != nout) return false;
 	for (int i = 0; i < n; i++)
 		if (!static_size(type[i], shape)) return false;
-	Arena *scratch = arena_new(0, NULL, NULL);
+	Arena *scratch = arena_child(b->m->arena);
 	OpView counted = *v;
 	counted.nout = n;
 	ir_eval_op(scratch, &counted, type, in, res);

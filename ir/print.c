@@ -79,7 +79,7 @@ static void name_block(Printer *p, const Block *b)
 
 static void printer_init(Printer *p, const Func *f)
 {
-	p->scratch = arena_new(0, NULL, NULL);
+	p->scratch = arena_child(f->module->arena);
 	p->diag = f->module->diag;
 	intern_init(&p->names, p->scratch);
 	map_init(&p->name_of, p->scratch);

@@ -245,7 +245,7 @@ static void check_export(Verifier *v)
 
 bool ir_verify_func(Func *f, bool from_text)
 {
-	Verifier v = {.f = f, .scratch = arena_new(0, NULL, NULL), .class = from_text ? DIAG_ERROR : DIAG_BUG};
+	Verifier v = {.f = f, .scratch = arena_child(f->module->arena), .class = from_text ? DIAG_ERROR : DIAG_BUG};
 	map_init(&v.visible, v.scratch);
 	verify_block(&v, f->body);
 	if (f->exported) check_export(&v);
@@ -285,7 +285,7 @@ bool ir_verify(Module *m, bool from_text)
 {
 	bool ok = true;
 	Map state;
-	Arena *scratch = arena_new(0, NULL, NULL);
+	Arena *scratch = arena_child(m->arena);
 	for (int i = 0; i < m->funcs.n; i++) ok &= ir_verify_func(m->funcs.at[i], from_text);
 	map_init(&state, scratch);
 	for (int i = 0; ok && i < m->funcs.n; i++)

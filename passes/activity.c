@@ -74,7 +74,7 @@ const bool *activity_of(Func *f, const bool *active)
 	if (d) return d->mask;
 	d = derived_add(f, key, NULL);
 	d->mask = NEW_ARRAY(f->module->arena, bool, f->body->nresult + 1);
-	Arena *tmp = arena_new(0, NULL, NULL);
+	Arena *tmp = arena_child(f->module->arena);
 	Map set;
 	map_init(&set, tmp);
 	bool any = false;

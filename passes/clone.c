@@ -288,7 +288,7 @@ Value *nth_float(Value *const *v, int n)
 
 void inline_call(Builder *b, Func *f, Value *const *args, Value **out)
 {
-	Arena *tmp = arena_new(0, NULL, NULL);
+	Arena *tmp = arena_child(f->module->arena);
 	Map env;
 	map_init(&env, tmp);
 	Builder at = *b;

@@ -244,7 +244,7 @@ Derived *jvp_derive(Func *f, const bool *active)
 	if (d) return d;
 	d = derived_add(f, key, NULL);
 	Func *g = d->a = derived_func(f, key);
-	Arena *tmp = arena_new(0, NULL, NULL);
+	Arena *tmp = arena_child(m->arena);
 	Jvp j = {.b = builder_at(g)};
 	map_init(&j.env, tmp), map_init(&j.tan, tmp), map_init(&j.active, tmp);
 	clone_params(&j.b, f->body, g->body, &j.env);

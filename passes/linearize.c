@@ -126,7 +126,7 @@ bool transform_linearize(Func *f, const bool *active, Func **fwd, Func **lin)
 		l.bf.loc = l.bl.loc = f->loc;
 		bool *seeded = NEW_ARRAY(m->arena, bool, nr + 1);
 		Map set;
-		Arena *tmp = arena_new(0, NULL, NULL);
+		Arena *tmp = arena_child(m->arena);
 		map_init(&set, tmp);
 		for (int k = 0; k < np; k++)
 			if (active[k] && dtype_is_diff(f->body->param[k]->type->dtype)) set_add(&set, f->body->param[k]);

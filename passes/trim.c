@@ -190,7 +190,7 @@ bool trim_block(Arena *scratch, Block *b)
 
 void trim_func(Func *f)
 {
-	Arena *tmp = arena_new(0, NULL, NULL);
+	Arena *tmp = arena_child(f->module->arena);
 	while (trim_block(tmp, f->body)) {}
 	arena_free(tmp);
 }

@@ -191,7 +191,7 @@ void forward_block(Sweep *s, Block *b)
 /* --- functions ------------------------------------------------------------------------------------------------------------------- */
 static void sweep_init(Sweep *s, Func *into)
 {
-	*s = (Sweep){.b = builder_at(into), .tmp = arena_new(0, NULL, NULL)};
+	*s = (Sweep){.b = builder_at(into), .tmp = arena_child(into->module->arena)};
 	map_init(&s->env, s->tmp), map_init(&s->active, s->tmp), map_init(&s->act, s->tmp), map_init(&s->seen, s->tmp);
 }
 

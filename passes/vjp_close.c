@@ -110,7 +110,7 @@ static void sort_by_id(Value **v, int n)
 
 void vjp_close(Block *bwd, Block *fwd, int carries, bool all, Values *kept)
 {
-	Arena *tmp = arena_new(0, NULL, NULL);
+	Arena *tmp = arena_child(bwd->func->module->arena);
 	Close c = {.a = tmp, .fwd = fwd, .facts = bwd->func->facts, .carries = carries, .all = all};
 	map_init(&c.first, tmp), map_init(&c.seen, tmp), map_init(&c.clone, tmp);
 	trim_block(tmp, bwd);

@@ -396,7 +396,7 @@ Derived *vmap_derive(Func *f, const bool *batched, Dim n, bool all_out)
 	if (d) return d;
 	d = derived_add(f, key, n);
 	Func *g = d->a = derived_func(f, derived_key(m, "vmap", batched, np, NULL, 0));
-	Vmap v = {.b = builder_at(g), .tmp = arena_new(0, NULL, NULL), .n = n};
+	Vmap v = {.b = builder_at(g), .tmp = arena_child(m->arena), .n = n};
 	map_init(&v.env, v.tmp), map_init(&v.batched, v.tmp);
 	for (int k = 0; k < np; k++) {
 		Value *p = f->body->param[k];

@@ -126,6 +126,17 @@ def test_memory_limit(cli):
     assert "limitation[memory]" in r.stderr and "4 MiB" in r.stderr
 
 
+@pytest.mark.parametrize("text", [
+    "const t = random.normal(20000, 20000, key=random.key(1));\nexport fn f() -> f32 { return t[0, 0]; }",
+    'test "big" { let x = ones(30000, 30000); assert sum(x + x) > 0; }',
+])
+def test_memory_limit_of_tensors(cli, text):
+    """What the interpreter and the folder take counts too."""
+    (cli.path / "big.mx").write_text(text)
+    r = cli("test", "big.mx", "--max-memory=500M", code=2)
+    assert "limitation[memory]" in r.stderr and "500 MiB" in r.stderr
+
+
 # --- output --------------------------------------------------------------------------------------------------------------
 def test_compile(cli):
     assert cli("model.mx", "-o", "out.c").stdout == ""
