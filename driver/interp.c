@@ -62,7 +62,7 @@ static bool on_assert(void *ctx, const Op *op, Tensor *const *args, int n)
 	Session *s = ctx;
 	const char *message = op_str(op, AT_message);
 	diag(s->diag, DIAG_ERROR, op->loc, "assert", message && *message ? "%s" : "this does not hold%s", message ? message : "");
-	for (int i = 1; i < n; i++) {
+	for (int i = 0; i < n; i++) {
 		StrBuf b;
 		sb_init(&b, s->arena);
 		tensor_put(&b, args[i]);

@@ -56,6 +56,12 @@ static const Frame *library_entry(Elab *e)
 	return entry && entry->up && entry->up->file && !entry->up->file->standard ? entry : NULL;
 }
 
+Loc elab_user_place(Elab *e, Loc loc)
+{
+	const Frame *entry = library_entry(e);
+	return entry ? entry->call_loc : loc;
+}
+
 static void report(Elab *e, DiagClass class, Loc loc, const char *label, const char *note, const char *help, const char *fmt, va_list ap)
 {
 	const Frame *entry = library_entry(e);

@@ -123,6 +123,7 @@ struct Elab {
 Scope *elab_scope_std(Elab *e, const char *name); /* NULL: there is no such standard module */
 Scope *elab_scope_file(Elab *e, const char *path, const char *shown, Loc loc);
 const char *elab_intern(Elab *e, const char *s);
+Loc elab_user_place(Elab *e, Loc loc);   /* of code in the library: the user's call that led there */
 char *elab_source(Elab *e, Loc loc); /* the text of a place, on one line */
 /* Runs fn with mistakes caught here; false: there was one. Restores frame, builder and contexts. */
 bool elab_protect(Elab *e, void (*fn)(Elab *e, void *ctx), void *ctx);

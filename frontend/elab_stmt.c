@@ -124,7 +124,7 @@ static void assert_tensor(Elab *e, Value *c, const Expr *x, const char *text, co
 		if (shown[i].kind == V_TENSOR && shown[i].u.tensor->type->rank == 0) in[k++] = elab_here(e, shown[i]).u.tensor;
 	}
 	Attr message = ATTR_STR(message, module_str(e->m, text));
-	e->b.loc = x->loc;
+	e->b.loc = elab_user_place(e, x->loc);
 	ir_emit_effect(&e->b, OP_assert, in, k, &message, 1);
 	e->effects++;
 }

@@ -1,5 +1,6 @@
 """Library code as C: programs whose interpreter and compiled results must agree, on names and arrays of modules that strain the C signature. The
 tests of the standard modules run wholly as C with MLXCC_COMPILED=1."""
+import pathlib
 import subprocess
 
 import pytest
@@ -54,3 +55,24 @@ def test_compiled_is_interpreted(mlxcc, tmp_path, name):
     c = tmp_path / "out.c"
     assert subprocess.run([mlxcc, str(f), "-o", str(c)]).returncode == 0
     subprocess.run(["gcc", "-std=c99", "-Wall", "-Wextra", "-Wconversion", "-pedantic", "-Werror", "-c", str(c), "-o", str(tmp_path / "out.o")], check=True)
+
+
+STD = sorted((pathlib.Path(__file__).resolve().parent.parent / "frontend" / "std").glob("*.mx"))
+
+
+@pytest.mark.parametrize("module", STD, ids=[p.stem for p in STD])
+def test_blocks_of_the_standard_modules(mlxcc, module):
+    r = subprocess.run([mlxcc, "test", str(module)], capture_output=True, text=True)
+    assert r.returncode == 0 and " 0 failed" in r.stdout, r.stdout + r.stderr
+
+
+def test_the_checks_of_tests_can_fail(mlxcc, tmp_path):
+    f = tmp_path / "t.mx"
+    f.write_text("""
+test "a wrong derivative" { check_grads(custom_vjp(|x| sin(x), |p, c, o| c * 1.1 * cos(p[0])), (array([0.3, 1.0]),)); }
+test "far" { assert_close(array([1.0]), [1.1]); }
+test "a leaf of a tree" { assert_close((a=ones(2), b=(zeros(1), 3.0)), (a=ones(2), b=(ones(1), 3.0))); }
+test "equal trees" { assert_close((a=ones(2), b=(zeros(1), 3.0)), (a=ones(2), b=(zeros(1), 3.0))); }
+""")
+    r = subprocess.run([mlxcc, "test", str(f)], capture_output=True, text=True)
+    assert r.returncode == 1 and "1 passed, 3 failed" in r.stdout, r.stdout + r.stderr

@@ -19,7 +19,7 @@ CLASSES = """ArrayAt ArrayIterator ArrayLike Device DeviceType Dtype DtypeCatego
 OTHERWISE = "custom_function can_cast isdtype issubdtype result_type einsum_path".split()
 # The next issue: quantisation and 8-bit floats.
 LATER = "from_fp8 to_fp8 gather_qmm gather_qqmm qqmm".split()
-PYTHON = "Callable List Module Optional Tuple Union Reduction Literal Optimizer get_args MultiOptimizer tree_flatten tree_map tree_merge tree_reduce tree_unflatten".split()
+PYTHON = "Callable List Module Optional Tuple Union Reduction Literal Optimizer get_args tree_flatten tree_map tree_merge tree_reduce tree_unflatten".split()
 
 
 def functions(module):

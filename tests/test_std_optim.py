@@ -110,3 +110,15 @@ def test_clip_grad_norm(mlxcc, tmp_path, limit):
     np.testing.assert_allclose(got["norm"], np.array(norm), rtol=1e-6)
     for k in grads:
         np.testing.assert_allclose(got[k], np.array(want[k]), rtol=1e-6, atol=1e-7)
+
+
+def test_multi_optimizer(mlxcc, tmp_path):
+    mx.random.seed(4)
+    net = Net()
+    start = leaves(net.parameters())
+    want = train(optim.MultiOptimizer([optim.Adam(learning_rate=0.01), optim.SGD(learning_rate=0.05, momentum=0.9)], [lambda name, w: "weight" in name]), net)
+    source = SOURCE.replace("OPTIMISER", "MultiOptimizer((optim.Adam(Net, learning_rate=0.01), optim.SGD(Net, momentum=0.9, learning_rate=0.05)),"
+                            " (|path, g| \"weight\" in path,))").replace("LR", "")
+    got = run(mlxcc, tmp_path, source, "main", net=start, x=X, y=Y)
+    for k in want:
+        np.testing.assert_allclose(got[k], want[k], rtol=1e-5, atol=2e-6, err_msg=k)
