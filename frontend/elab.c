@@ -41,7 +41,8 @@ static void note_callers(Elab *e, const Frame *from, Loc at)
 		Loc c = f->call_loc;
 		bool inside = c.file == at.file && c.begin <= at.begin && at.end <= c.end;
 		if (!c.file || inside || (c.file == last.file && c.begin == last.begin)) continue;
-		diag_note(e->diag, c, "in `%s`, called here", f->name);
+		bool named = strncmp(f->name, "a ", 2) != 0; /* not "a lambda" */
+		diag_note(e->diag, c, named ? "in `%s`, called here" : "in %s, called here", f->name);
 		last = c;
 		shown++;
 	}

@@ -34,7 +34,7 @@ static void layout(Elab *e, StrBuf *b, Val v)
 		sb_putc(b, ']');
 		break;
 	case V_NONE: sb_put(b, "-,"); break;
-	default: sb_put(b, "*,");
+	default: val_key(e, b, v), sb_putc(b, ',');
 	}
 }
 
