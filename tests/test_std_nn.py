@@ -341,3 +341,26 @@ def test_every_name_of_mlx_nn_exists(mlxcc, tmp_path):
                  + "test \"t\" { " + " ".join(f"let x{i} = c{i};" for i in range(len(names))) + " }")
     r = subprocess.run([mlxcc, "check", str(f)], capture_output=True, text=True)
     assert r.returncode == 0, r.stderr
+
+
+SIZED = LAYERS + [("TransformerEncoder(2, 6, 2)", T), ("TransformerDecoderLayer(6, 2)", T)]
+
+
+@pytest.mark.parametrize("dtype", ["f32", "f16", "bf16", "f64"])
+def test_layers_at_symbolic_sizes_in_every_float(mlxcc, tmp_path, dtype):
+    """Each layer and its gradient with run-time sizes; the result keeps the dtype of the model."""
+    import subprocess
+
+    body = ["import nn;"]
+    for k, (make, x) in enumerate(SIZED):
+        sizes = ["B", "T", "H", "W"][: x.ndim - 1] + [str(x.shape[-1])]
+        if make.startswith("ALiBi"):
+            sizes = ["B", str(x.shape[1]), "T", "S"]
+        call = "m(x, x)" if "Decoder" in make else "m(x)"
+        keeps = not make.startswith(("Sinusoidal", "Step"))  # frequencies are f32 as in MLX; a step is an integer
+        body.append(f"const M{k} = nn.set_dtype(nn.{to_mx(make)}, {dtype});\nexport fn layer{k}(m: M{k}, x: {dtype}[{', '.join(sizes)}]) {{ let y = {call};"
+                    + (f" assert y.dtype == {dtype}, str(y.dtype); return y, grad(|x| sum({call} ** 2))(x);" if keeps else " return y;") + " }")
+    f = tmp_path / "t.mx"
+    f.write_text("\n".join(body))
+    r = subprocess.run([mlxcc, "check", str(f)], capture_output=True, text=True)
+    assert r.returncode == 0, r.stderr
