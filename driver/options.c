@@ -316,7 +316,7 @@ static void split_function(Arena *a, Options *o)
 {
 	const char *colon = strrchr(o->input, ':');
 	if (!colon || colon - o->input < 3 || (memcmp(colon - 3, ".mx", 3) && memcmp(colon - 3, ".ir", 3))) return;
-	o->function = colon + 1;
+	o->function = colon[1] ? colon + 1 : NULL;
 	o->input = arena_strndup(a, o->input, (size_t)(colon - o->input));
 }
 

@@ -46,6 +46,17 @@ static Tensor *convert(Arena *a, const Tensor *t, DType to)
 	return out;
 }
 
+static void put_number(StrBuf *b, Scalar v)
+{
+	switch (dtype_kind(v.dtype)) {
+	case DK_BOOL: sb_put(b, v.v.u ? "true" : "false"); break;
+	case DK_UINT: sb_printf(b, "%llu", (unsigned long long)v.v.u); break;
+	case DK_INT: sb_printf(b, "%lld", (long long)v.v.i); break;
+	case DK_FLOAT: sb_printf(b, "%.9g", v.v.f); break;
+	case DK_COMPLEX: sb_printf(b, "%.9g%+.9gj", (double)v.v.c[0], (double)v.v.c[1]); break;
+	}
+}
+
 static bool put(Loader *l, int leaf, const Tensor *t, const char *given)
 {
 	const char *path = l->g->in_path[leaf];
@@ -56,9 +67,17 @@ static bool put(Loader *l, int leaf, const Tensor *t, const char *given)
 	l->from[leaf] = given;
 	l->args[leaf] = convert(l->s->arena, t, l->g->param_type[leaf]->dtype);
 	if (l->args[leaf]) return true;
-	session_fail(l->s, "run.dtype", "`%s` is %s; `%s` takes %s", path, tensor_type_str(l->s->arena, t), l->g->name,
-	             type_str(l->s->arena, l->g->param_type[leaf]));
-	diag_note(l->s->diag, NO_LOC, "numbers are converted only where none of them changes");
+	const char *wanted = type_str(l->s->arena, l->g->param_type[leaf]);
+	if (t->rank == 0) {
+		StrBuf b;
+		sb_init(&b, l->s->arena);
+		put_number(&b, tensor_get(t, 0));
+		session_fail(l->s, "run.dtype", "`%s` is %s, which is no %s; `%s` takes %s", path, sb_text(&b),
+		             dtype_name(l->g->param_type[leaf]->dtype), l->g->name, wanted);
+	} else {
+		session_fail(l->s, "run.dtype", "`%s` is %s; `%s` takes %s", path, tensor_type_str(l->s->arena, t), l->g->name, wanted);
+		diag_note(l->s->diag, NO_LOC, "numbers are converted only where none of them changes");
+	}
 	return false;
 }
 
@@ -230,17 +249,6 @@ bool trees_load(Session *s, const Signature *g, DimEnv *env, Tensor **args)
 }
 
 /* --- results ------------------------------------------------------------------------------------------------------------ */
-static void put_number(StrBuf *b, Scalar v)
-{
-	switch (dtype_kind(v.dtype)) {
-	case DK_BOOL: sb_put(b, v.v.u ? "true" : "false"); break;
-	case DK_UINT: sb_printf(b, "%llu", (unsigned long long)v.v.u); break;
-	case DK_INT: sb_printf(b, "%lld", (long long)v.v.i); break;
-	case DK_FLOAT: sb_printf(b, "%.9g", v.v.f); break;
-	case DK_COMPLEX: sb_printf(b, "%.9g%+.9gj", (double)v.v.c[0], (double)v.v.c[1]); break;
-	}
-}
-
 /* "out.npy  f32[4,10]", and of a number its value. */
 static void announce(Session *s, const char *path, const char *name, const NamedTensor *t, int n)
 {

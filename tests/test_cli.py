@@ -247,6 +247,7 @@ def test_run_dimension_out_of_range(run):
 def test_run_missing_and_unknown_arguments(run):
     assert "`lr` is missing: f32" in run("apply", "net=net.safetensors", "x=x.npy", code=1).stderr
     assert "did you mean `net`?" in run("apply", "nett=net.safetensors", code=1).stderr
+    assert "`seed` is -1, which is no u32; `init` takes u32" in run("init", "seed=-1", code=1).stderr
     assert "is given twice" in run("apply", "net=net.safetensors", "x=x.npy", "x=x.npy", "lr=1", code=1).stderr
 
 
