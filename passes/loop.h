@@ -62,6 +62,7 @@ struct Buf {
 	int first, last; /* lifetime in step numbers */
 	bool inout;
 	Value *value;     /* what it holds first, for names and messages */
+	Value *holder;    /* while lowering: the value that it holds at this point */
 	const Step *home; /* innermost run-time loop whose body it belongs to; NULL: the function */
 	int writes, reads;
 	int order;        /* in its function */

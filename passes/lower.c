@@ -69,6 +69,8 @@ static Buf *const_buf(Lower *L, Value *v)
 	return b;
 }
 
+static Buf *settle(Lower *L, Value *v, Buf *b);
+
 Buf *lower_value_buf(Lower *L, Value *v)
 {
 	Info *i = lower_info(L, v);
@@ -85,7 +87,7 @@ Buf *lower_value_buf(Lower *L, Value *v)
 	}
 	s->nkeep = v->type->rank;
 	node_store(L, s->body, b, idx, pull_def(L, s->body, v, idx), NULL);
-	return i->buf = b;
+	return settle(L, v, b);
 }
 
 static void copy_step(Lower *L, Buf *dst, Buf *src)
@@ -118,13 +120,10 @@ static void store_into(Lower *L, Value *v, Buf *dst)
 }
 
 /* --- targets: where a region's results are wanted ----------------------------------------------------------------------------------- */
-/* May the op that defines v write to buf, which holds old (NULL: nothing) until then? */
-static bool may_target(Lower *L, Value *v, Block *b, Value *old)
+/* May the op that defines v write over the memory of old: is nothing of old read afterwards, or out of step with the writing? */
+static bool may_overwrite(Lower *L, Value *v, Value *old)
 {
 	Info *i = lower_info(L, v);
-	if (!v->def || v->block != b || i->target || i->buf) return false;
-	if (!i->stored && !v->def->nregion && v->def->code != OP_call) return false;
-	if (!old) return true;
 	if (v->def->nregion || v->def->code == OP_call || lower_info(L, old)->yields)
 		return reads_over(L, old, v->def, false) && !lower_info(L, old)->yields;
 	if ((v->def->code == OP_dupdate || v->def->code == OP_scatter) && v->def->in[0] == old) return i->in_place;
@@ -138,6 +137,31 @@ static bool may_target(Lower *L, Value *v, Block *b, Value *old)
 	return reads_identity(L, v, old);
 }
 
+/* May v be computed where old (NULL: nothing) is until then? */
+static bool may_target(Lower *L, Value *v, Block *b, Value *old)
+{
+	Info *i = lower_info(L, v);
+	if (!v->def || v->block != b || i->target || i->buf) return false;
+	if (!i->stored && !v->def->nregion && v->def->code != OP_call) return false;
+	return !old || may_overwrite(L, v, old);
+}
+
+/* The wanted place of v, unless another value moved in there meanwhile that is still read. */
+static Buf *take_target(Lower *L, Value *v)
+{
+	Info *i = lower_info(L, v);
+	Buf *b = i->target;
+	if (b && b->holder && b->holder != v && !may_overwrite(L, v, b->holder)) b = i->target = NULL;
+	return b;
+}
+
+/* v is in b from here on. */
+static Buf *settle(Lower *L, Value *v, Buf *b)
+{
+	b->holder = v;
+	return lower_info(L, v)->buf = b;
+}
+
 static void lower_block(Lower *L, Block *b);
 
 /* Moves the values yielded by b into bufs; values that are still read from another of the bufs are saved first. */
@@ -149,7 +173,8 @@ static void yield_into(Lower *L, Block *b, int from, int n, Buf *const *dst, Val
 		Info *i = lower_info(L, v);
 		if (i->buf == dst[k]) continue;
 		for (int j = 0; old && j < n; j++) {
-			if (j == k || !old[j] || !value_reads(L, v, old[j])) continue;
+			bool moved = i->buf == dst[j] || (dst[j]->holder && value_reads(L, v, dst[j]->holder));
+			if (j == k || !(moved || (old[j] && value_reads(L, v, old[j])))) continue;
 			save[k] = lower_buf(L, BUF_ARENA, v->type, v, "saved");
 			store_into(L, v, save[k]);
 			break;
@@ -165,8 +190,8 @@ static void yield_into(Lower *L, Block *b, int from, int n, Buf *const *dst, Val
 /* --- ops with regions -------------------------------------------------------------------------------------------------------------- */
 static Buf *result_buf(Lower *L, Value *v)
 {
-	Info *i = lower_info(L, v);
-	return i->buf = i->target ? i->target : lower_buf(L, BUF_ARENA, v->type, v, NULL);
+	Buf *b = take_target(L, v);
+	return settle(L, v, b ? b : lower_buf(L, BUF_ARENA, v->type, v, NULL));
 }
 
 static void lower_cond(Lower *L, Op *op)
@@ -181,22 +206,26 @@ static void lower_cond(Lower *L, Op *op)
 	for (int r = 0; r < 2; r++) {
 		Block *b = op->region[r];
 		L->steps = r ? &s->other : &s->body;
+		for (int k = 0; k < op->nout; k++) out[k]->holder = NULL;
 		for (int k = 0; k < b->nresult; k++)
 			if (may_target(L, b->result[k], b, NULL)) lower_info(L, b->result[k])->target = out[k];
 		lower_block(L, b);
 		yield_into(L, b, 0, op->nout, out, NULL);
 	}
+	for (int k = 0; k < op->nout; k++) out[k]->holder = op->out[k];
 	L->steps = outer;
 }
 
 /* The buffer that a carry lives in: the result's own target, the initial value's memory where that dies, or new memory. */
 static Buf *carry_buf(Lower *L, Op *op, int k)
 {
-	Info *out = lower_info(L, op->out[k]), *in = lower_info(L, op->in[k]);
-	if (out->target) return out->target;
+	Info *in = lower_info(L, op->in[k]);
+	Buf *wanted = take_target(L, op->out[k]);
+	if (wanted) return wanted;
 	bool shared = false;
 	for (int j = 0; j < op->nin; j++) shared |= j != k && op->in[j] == op->in[k];
-	if (!shared && in->buf && owned(in->buf) && op->in[k]->block == op->block && reads_over(L, op->in[k], op, true) && !in->looped)
+	if (!shared && in->buf && in->buf->holder == op->in[k] && owned(in->buf) && op->in[k]->block == op->block &&
+	    reads_over(L, op->in[k], op, true) && !in->looped)
 		return in->buf;
 	return lower_buf(L, BUF_ARENA, op->out[k]->type, op->out[k], NULL);
 }
@@ -262,7 +291,7 @@ static void lower_loop(Lower *L, Op *op)
 	Info *i0 = lower_info(L, body->param[0]);
 	if (i0->uses) s->counter = i0->buf = lower_buf(L, BUF_SCALAR, body->param[0]->type, body->param[0], "step");
 	for (int k = 0; k < nc; k++) {
-		lower_info(L, body->param[1 + k])->buf = carry[k];
+		settle(L, body->param[1 + k], carry[k]);
 		if (has_while) lower_info(L, op->region[1]->param[k])->buf = carry[k];
 		if (may_target(L, body->result[k], body, body->param[1 + k])) lower_info(L, body->result[k])->target = carry[k];
 	}
@@ -287,7 +316,7 @@ static void lower_loop(Lower *L, Op *op)
 	yield_into(L, body, 0, nc, carry, body->param + 1);
 	L->steps = outer;
 	L->home = home;
-	for (int k = 0; k < nc; k++) lower_info(L, op->out[k])->buf = carry[k];
+	for (int k = 0; k < nc; k++) settle(L, op->out[k], carry[k]);
 }
 
 static LoopFunc *lower_func(Lower *parent, Func *f);
@@ -323,7 +352,7 @@ static void lower_effect(Lower *L, Op *op)
 static Buf *update_buf(Lower *L, Op *op)
 {
 	Info *me = lower_info(L, op->out[0]), *x = lower_info(L, op->in[0]);
-	if (me->in_place && x->buf && owned(x->buf)) return x->buf;
+	if (me->in_place && x->buf && x->buf->holder == op->in[0] && owned(x->buf)) return x->buf;
 	return NULL;
 }
 
@@ -336,9 +365,9 @@ static void lower_op(Lower *L, Op *op)
 	else if (op->code == OP_print || op->code == OP_assert) lower_effect(L, op);
 	else if (lower_info(L, op->out[0])->stored) {
 		for (int k = 0; k < op->nout; k++) {
-			Info *i = lower_info(L, op->out[k]);
-			Buf *same = op->code == OP_dupdate || op->code == OP_scatter ? update_buf(L, op) : NULL;
-			i->buf = same ? same : i->target ? i->target : lower_buf(L, BUF_ARENA, op->out[k]->type, op->out[k], NULL);
+			Buf *b = op->code == OP_dupdate || op->code == OP_scatter ? update_buf(L, op) : NULL;
+			if (!b) b = take_target(L, op->out[k]);
+			settle(L, op->out[k], b ? b : lower_buf(L, BUF_ARENA, op->out[k]->type, op->out[k], NULL));
 		}
 		lower_stored(L, op);
 	}
@@ -421,7 +450,7 @@ static void lower_params(Lower *L)
 		Buf *b = lower_buf(L, BUF_PARAM, v->type, v, path ? path : v->name ? v->name : "x");
 		b->path = path;
 		b->inout = f->param_inout && f->param_inout[i];
-		L->f->param[i] = lower_info(L, v)->buf = b;
+		L->f->param[i] = settle(L, v, b);
 	}
 	for (int i = 0; i < f->body->nresult; i++) {
 		Value *v = f->body->result[i];

@@ -279,17 +279,115 @@ class Program:
         self.lines.append(f"  var {name} = {v[0]};\n  if {p[0]} {{ {name} = {name} * 2; }} else {{ {name} = cos({name}); }}")
         self.pool.append((name, v[1], v[2]))
 
+    # --- state: what lowering may do in place, and must not
+    def fresh(self):
+        self.n += 1
+        return f"v{self.n - 1}"
+
+    def vector(self, least=2):
+        return self.pick(lambda d, s: d in ("f32", "f64", "i32", "u32") and len(s) >= 1 and s[0] != "N" and s[0] >= least)
+
+    def update_loop(self):
+        """Rows of a copy are written in a loop, from rows that may be old or new."""
+        v = self.vector()
+        if not v:
+            return False
+        x, t, s = v
+        y, n = self.fresh(), s[0]
+        one = "1" if t in ("i32", "u32") else "0.5"
+        body = self.rng.choice([
+            f"{y}[i] = {y}[i] + {one};", f"{y}[i] = {x}[i] * {one};", f"{y}[{n - 1} - i] = {y}[i];", f"{y}[i] += {y}[0];", f"{y}[i] = {y}[(i + 1) % {n}] - {x}[0];",
+            f"{y}[[i, 0]] = {y}[[0, i]];", f"let old = {y}; {y}[0] = old[i] + {one}; {y}[i] = old[0];", f"{y} = {y} + {y}[i];", f"{y} = flip({y}, axis=0) * {one}; {y}[i] = {x}[0];",
+            f"{y} = {y}.at[i].add({x}[i]);", f"if i % 2 == 0 {{ {y}[i] = {one}; }} else {{ {y} = {y} - {one}; }}"])
+        self.lines.append(f"  var {y} = {self.rng.choice([x, x, f'zeros_like({x})'])};\n  for i in 0..{n} {{ {body} }}")
+        self.pool.append((y, t, s))
+
+    def swap_loop(self):
+        v = self.vector()
+        w = self.pick(lambda d, s: v and d == v[1] and s == v[2])
+        if not w:
+            return False
+        a, b = self.fresh(), self.fresh()
+        step = self.rng.choice([f"{a}, {b} = {b}, {a};", f"{a}, {b} = {b}, {a} + {b};", f"let t = {a}; {a} = {b} - t; {b} = t;", f"{a} = {a} + {b}; {b} = {a} * {b};",
+                                f"{a}[0] = {b}[1]; {b}[1] = {a}[0] + {a}[1];", f"{a}, {b} = {b} * 2, flip({a}, axis=0);"])
+        loop = self.rng.choice(["for i in 0..3", "for i in 3..0 step -1", f"for i in 0..5 while any({a} < 3)", "for i in 0..{n}"]).replace("{n}", self.count())
+        self.lines.append(f"  var {a}, {b} = {v[0]}, {w[0]};\n  {loop} {{ {step} }}")
+        self.pool += [(a, v[1], v[2]), (b, v[1], v[2])]
+
+    def count(self):
+        """A number of steps: known, or data."""
+        v = self.pick(lambda d, s: d in ("u8", "u32", "i32") and s == ())
+        return f"i32({v[0]}) % 4" if v and self.rng.random() < 0.5 else "2"
+
+    def stack_loop(self):
+        """A recurrence over rows whose states are stacked; sometimes in reverse or nested."""
+        v = self.pick(lambda d, s: d in ("f32", "f64") and len(s) == 2 and s[0] != "N")
+        if not v:
+            return False
+        x, t, (n, m) = v
+        h, ys = self.fresh(), self.fresh()
+        inner = self.rng.choice([f"{h} = tanh({h} + {x}[i]);", f"{h} = {h} * 0.5 + {x}[i]; for j in 0..2 {{ {h} = {h} + sin({h}); }}", f"{h} = softmax({h} + {x}[i], axis=-1);",
+                                 f"if sum({h}) > 0 {{ {h} = {h} - {x}[i]; }} else {{ {h} = {h} + {x}[i]; }}"])
+        order = self.rng.choice([f"0..{n}", f"{n - 1}..-1 step -1"])
+        self.lines.append(f"  var {h} = zeros({m}, dtype={t});\n  var {ys} = zeros({n}, {m}, dtype={t});\n  for i in {order} {{ {inner} {ys}[i] = {h}; }}")
+        self.pool += [(h, t, (m,)), (ys, t, (n, m))]
+
+    def loop_grad(self):
+        v = self.pick(lambda d, s: d in ("f32", "f64") and len(s) == 1 and s[0] != "N" and s[0] >= 2)
+        if not v:
+            return False
+        f = self.fresh()
+        step = self.rng.choice(["h = tanh(h * t);", "h[i % 2] = h[i % 2] * t[0];", "h = h + sin(t) * h[0];", "if h[0] > 0 { h = h * t; } else { h = h - t; }", "h = softmax(h + t, axis=-1);"])
+        body = f"{{ var h = t; for i in 0..3 {{ {step} }} return sum(h * h); }}"
+        wrap = self.rng.choice(["{}", "checkpoint({})", "{}"])
+        self.lines.append(f"  let {f} = " + wrap.format(f"|t| {body}") + ";")
+        self.add(self.rng.choice([f"grad({f})({v[0]})", f"vmap(grad({f}))(stack([{v[0]}, {v[0]} * 2]))[1]", f"grad(|u| sum(grad({f})(u)))({v[0]})", f"jacobian(grad({f}))({v[0]})[0]"]), v[1], v[2])
+
+    def dynamic_slice(self):
+        v = self.vector(3)
+        i = self.pick(lambda d, s: d in ("i32", "u8", "u32") and s == ())
+        if not v or not i:
+            return False
+        k, at = self.fresh(), f"i32({i[0]}) % 3"
+        self.lines.append(f"  let {k} = {at};")
+        if self.rng.random() < 0.5:
+            self.add(f"{v[0]}[{k} : {k} + 2]", v[1], (2,) + v[2][1:])
+        else:
+            y = self.fresh()
+            self.lines.append(f"  var {y} = {v[0]};\n  {y}[{k} : {k} + 2] = {v[0]}[0 : 2];\n  {y}[0] = {y}[{k}];")
+            self.pool.append((y, v[1], v[2]))
+
+    def inout_update(self):
+        """Writes to a parameter, reading its old value before and after."""
+        v = self.pick(lambda d, s: False) if not self.state else self.rng.choice(self.state)
+        if not v:
+            return False
+        x, t, s = v
+        one = "1" if t in INTS else "0.5"
+        if len(s) >= 1 and s[0] != "N" and s[0] >= 2 and self.rng.random() < 0.6:
+            self.lines.append("  " + self.rng.choice([f"{x}[0] = {x}[1];", f"{x}[1] = {x}[1] + {one};", f"let k{self.n} = {x}; {x}[0] = k{self.n}[1]; {x}[1] = k{self.n}[0];", f"{x} = flip({x}, axis=0);",
+                                                      f"for i in 0..2 {{ {x}[i] = {x}[1 - i] + {one}; }}"]))
+            self.n += 1
+        else:
+            other = self.pick(lambda d, z: d == t and z == s)
+            self.lines.append("  " + self.rng.choice([f"{x} = {x} + {one};", f"{x} = {other[0]};", f"{x} = {other[0]} - {x};", f"for i in 0..2 {{ {x} = {x} * 2 - {other[0]}; }}"]))
+
     def text(self):
         params = []
+        self.state = []
         for i in range(self.rng.randint(1, 4)):
             t, s = self.dtype(), self.shape()
             if i == 0 and self.symbolic and "N" not in s:
                 s = ("N",) + s[:2]
-            params.append(f"p{i}: {t}[{', '.join(map(str, s))}]" if s else f"p{i}: {t}")
+            inout = t != "bool" and self.rng.random() < 0.25
+            params.append(("inout " if inout else "") + (f"p{i}: {t}[{', '.join(map(str, s))}]" if s else f"p{i}: {t}"))
+            if inout:
+                self.state.append((f"p{i}", t, s))
             self.pool.append((f"p{i}", t, s))
         moves = [self.unary, self.unary, self.integer_unary, self.binary, self.binary, self.binary, self.with_number, self.compare, self.where, self.logic, self.cast,
                  self.reduce, self.reduce, self.scan, self.sort, self.softmax, self.move, self.move, self.move, self.gather, self.scatter, self.matmul, self.grad,
-                 self.vmap, self.loop, self.branch]
+                 self.vmap, self.loop, self.branch, self.update_loop, self.update_loop, self.swap_loop, self.swap_loop, self.stack_loop, self.loop_grad, self.dynamic_slice,
+                 self.inout_update, self.inout_update]
         made, tries, want = 0, 0, self.rng.randint(3, 12)
         while made < want and tries < 200:
             tries += 1
