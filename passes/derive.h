@@ -94,6 +94,8 @@ int diag_bad(const Module *m); /* errors, limitations and bugs reported so far *
 
 /* --- sweeps ------------------------------------------------------------------------------------------------------------------------------
  */
+/* A copy of a `while` region (NULL: none) for a loop that carries `extra` more values behind the first nc. */
+Block *jvp_widened_cont(Builder *b, Block *cont, const Block *body, int nc, int extra, const Map *env);
 /* jvp.c: cached; mask: which results have a tangent. */
 Derived *jvp_derive(Func *f, const bool *active);
 /* vjp.c */

@@ -36,9 +36,6 @@ static void finish_op(Jvp *j, Op *op, Value *const *out, Value *const *dt)
 }
 
 /* --- loop ---------------------------------------------------------------------------------------------------------------- */
-/* A copy of the `while` region over the wider carry list. */
-Block *jvp_widened_cont(Builder *b, Block *cont, const Block *body, int nc, int extra, const Map *env);
-
 Block *jvp_widened_cont(Builder *b, Block *cont, const Block *body, int nc, int extra, const Map *env)
 {
 	if (!cont) return NULL;

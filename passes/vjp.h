@@ -51,6 +51,6 @@ Entry *forward_call(Sweep *s, Op *op, Value **in);
 /* The residuals of bwd: values of its twin fwd that remain free after cheap ones (with `all`, everything without effect) were cloned
  * into it. carries: how many parameters behind the first one are loop carries. */
 void vjp_close(Block *bwd, Block *fwd, int carries, bool all, Values *kept);
+/* See vjp_sizes.c. */
 void vjp_bind_sizes(Arena *tmp, Func *g, const Block *from, const Values *kept, Values *extra);
-Block *jvp_widened_cont(Builder *b, Block *cont, const Block *body, int nc, int extra, const Map *env);
 #endif

@@ -7,7 +7,7 @@ import pytest
 from transform_kit import Tool
 from transform_random import program
 
-SEEDS = int(os.environ.get("MLXCC_SEEDS", "16"))
+SEEDS = int(os.environ.get("MLXCC_SEEDS", "7"))
 
 
 @pytest.fixture(scope="module")
