@@ -26,7 +26,7 @@ Op *clone_raw(Builder *b, Op *op, Map *env);
 /* Parameters of to for each of from's, entered into env. */
 void clone_params(Builder *b, Block *from, Block *to, Map *env);
 bool op_effects(const Op *op); /* deep, through calls */
-bool func_effects(Func *f); 
+bool func_effects(Func *f);
 OpView op_view(Builder *b, Op *op, Value **in, Value **out);
 const Type *type_row(Module *m, const Type *t);                       /* without the first axis */
 Attr *attrs_with_int(Builder *b, const Op *op, AttrKey k, int64_t x); /* a copy with one integer changed */
@@ -79,7 +79,7 @@ typedef struct Derived {
 	Dim n;           /* vmap: the batch size */
 	Func *a, *b;
 	bool *mask;             /* per result (jvp, activity, vmap) or per parameter (fwd/bwd) */
-	bool *only_size;      /* fwd/bwd: pres[i] is passed for its type alone */
+	bool *only_size;        /* fwd/bwd: pres[i] is passed for its type alone */
 	int *pres, npres, nres; /* fwd/bwd: parameters passed again, number of residuals */
 } Derived;
 Derived *derived_find(Func *f, const char *key, Dim n);

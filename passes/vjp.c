@@ -159,6 +159,8 @@ static void forward_op(Sweep *s, Op *op)
 		forward_passive(s, op);
 		return;
 	}
+	Op *strip = op->code == OP_loop ? vjp_strip(s, op) : NULL;
+	if (strip) op = strip;
 	Value **in = env_get_all(b->m->arena, &s->env, op->in, op->nin), **out;
 	Entry *e = NULL;
 	switch (op->code) {

@@ -30,12 +30,12 @@ struct Sweep {
 	/* The swept function is linear in its active parameters and is being transposed: what it needs of its callees must not come out of
 	 * calls that have a linear operand, so their backward functions compute it again. */
 	bool linear;
-	Map act;                                /* values of the clone that have a tape entry or are active parameters */
-	Map seen;                               /* ops that have an entry or are known to be passive */
+	Map act;  /* values of the clone that have a tape entry or are active parameters */
+	Map seen; /* ops that have an entry or are known to be passive */
 };
 
 Tape *tape_of(Arena *a, Block *b);
-void tape_push(Sweep *s, Entry *e);      /* on the tape of the block where its result landed */
+void tape_push(Sweep *s, Entry *e); /* on the tape of the block where its result landed */
 Entry *entry_new(Sweep *s, Op *source, Value **out);
 void ct_add(Builder *b, Map *ct, Value *v, Value *c);
 void tape_backward(Builder *b, Tape *t, Map *ct);
@@ -51,6 +51,8 @@ Entry *forward_call(Sweep *s, Op *op, Value **in);
 /* The residuals of bwd: values of its twin fwd that remain free after cheap ones (with `all`, everything without effect) were cloned
  * into it. carries: how many parameters behind the first one are loop carries. */
 void vjp_close(Block *bwd, Block *fwd, int carries, bool all, Values *kept);
+/* A call that does what a loop with remat = K does (vjp_strip.c); NULL: not such a loop. */
+Op *vjp_strip(Sweep *s, Op *op);
 /* See vjp_sizes.c. */
 void vjp_bind_sizes(Arena *tmp, Func *g, const Block *from, const Values *kept, Values *extra);
 #endif

@@ -250,7 +250,7 @@ static void vjp_loop(Builder *b, Entry *e, Value *const *user_g, Map *ct)
 	}
 	Block *B = loop_backward_body(b, e, &d);
 	Values kept = {0};
-	bool body_again = q.remat && !strcmp(q.remat->v.str, "body");
+	bool body_again = q.remat && strcmp(q.remat->v.str, "none"); /* a number of steps that vjp_strip.c could not group */
 	vjp_close(B, F, q.nc, body_again, &kept);
 
 	Value **xs = NEW_ARRAY(a, Value *, d.nstacked + kept.n + 1), **init = NEW_ARRAY(a, Value *, d.ncarry + d.caps.n + 1);

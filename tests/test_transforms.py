@@ -433,6 +433,45 @@ def test_loop_remat_body(tool):
     assert bytes_[1] == 10 * 4 * 8 < bytes_[0], bytes_
 
 
+def strip_loop(n, remat, reverse=False):
+    """Carries, scanned rows, a captured value, the step's number, stacked results."""
+    f = Fn("f", f"f64[{n},3]", "f64[3]", "f64[3]")
+    xs, c, w = f.p
+
+    def step(i, c, x):
+        k = f("broadcast", f("convert", i, attrs="dtype=f64"), attrs="shape=[3], dims=[]")
+        d = f("sin", f("add", f("mul", c, w), f("mul", x, f("cos", k))))
+        return d, f("mul", d, x)
+    c, ys = f.loop([(c, "f64[3]")], step, [(xs, "f64[3]")], trips=n, ny=1, remat=remat, reverse=reverse)
+    return str(f.ret(("f64", f("add", f.sum(f("mul", c, c), 1), f.sum(f("sin", ys), 2)))))
+
+
+@pytest.mark.parametrize("remat", ["4", "5", "sqrt", "99"])
+@pytest.mark.parametrize("reverse", [False, True])
+def test_loop_remat_steps(tool, remat, reverse):
+    r = np.random.RandomState(0)
+    a = [r.randn(16, 3), r.randn(3), r.randn(3)]
+    t = [r.randn(*x.shape) for x in a]
+    got = []
+    for m in (None, remat):
+        tool.module(strip_loop(16, m, reverse))
+        g = tool.grad("f", [True] * 3, True)
+        gg = tool.vjp(g, [True] * 3, [False] + [True] * 3, False)
+        name, _ = tool.vmap(g, [True] * 3, 2)
+        got.append(tool.eval(g, *a) + tool.eval(gg, *a, *t) + tool.eval(name, *[np.stack([x, x]) for x in a]))
+    all_near(got[1], got[0], 1e-11, f"remat {remat}")
+
+
+def test_checkpoint_sqrt_bytes(tool):
+    """64 steps in chunks of 8: the outer loop keeps 8 carries; the 8 steps of a chunk are kept while it is gone through, not between the passes."""
+    tool.module(strip_loop(64, "8"))
+    tool.grad("f", [False, True, True])
+    strip = [n for n in tool.funcs() if n.startswith("f.strip8.fwd")][0]
+    assert bytes_of(saved_by(tool, strip, 2)) == 8 * 3 * 8, tool.text(strip)
+    chunk = [n for n in tool.funcs() if n.startswith("f.steps8.fwd")]
+    assert all(not saved_by(tool, n, 2) for n in chunk)
+
+
 def test_custom_vjp_forward_mode(tool):
     """Forward mode of a function that has only a reverse rule: that rule, transposed."""
     tool.module(P["custom_vjp"]["text"])
