@@ -1,6 +1,7 @@
 /* The emitted files: banner, includes, support functions, constants, kernels and functions; and the header. */
 #include <ctype.h>
 #include <string.h>
+#include "../passes/c_names.h"
 #include "emit.h"
 
 void emit_line(Emit *e, const char *fmt, ...)
@@ -39,11 +40,26 @@ const char *emit_place(Emit *e, Loc loc)
 	return module_str(e->m, arena_printf(e->a, "%s:%d", slash ? slash + 1 : file, line));
 }
 
+const char *emit_dim_name(Emit *e, const char *symbol)
+{
+	return c_variable_name(e->a, symbol);
+}
+
+static const char *dim_name(void *ctx, const char *symbol)
+{
+	return emit_dim_name(ctx, symbol);
+}
+
+bool emit_is_taken(Emit *e, const char *name)
+{
+	return map_get(&e->f->names, module_str(e->m, name)) != NULL;
+}
+
 const char *emit_dim(Emit *e, Dim d)
 {
 	StrBuf b;
 	sb_init(&b, e->a);
-	dim_print_c(&b, d, NULL, NULL);
+	dim_print_c(&b, d, dim_name, e);
 	return arena_strdup(e->a, sb_text(&b));
 }
 
@@ -95,7 +111,7 @@ static void name_functions(Emit *e)
 static void put_arena_prototype(Emit *e, StrBuf *out, const Func *f)
 {
 	sb_printf(out, "size_t %s_%s_arena_bytes(", e->prefix, f->name);
-	for (int i = 0; i < f->ndims; i++) sb_printf(out, "%sptrdiff_t %s", i ? ", " : "", f->dims[i]);
+	for (int i = 0; i < f->ndims; i++) sb_printf(out, "%sptrdiff_t %s", i ? ", " : "", emit_dim_name(e, f->dims[i]));
 	sb_printf(out, "%s)", f->ndims ? "" : "void");
 }
 
@@ -115,7 +131,7 @@ static void put_arena_function(Emit *e, StrBuf *out, const LoopFunc *lf)
 	put_arena_prototype(e, out, f);
 	sb_put(out, "\n{\n");
 	for (int i = 0; i < f->ndims; i++)
-		if (!text_mentions(size, f->dims[i])) sb_printf(out, "\t(void)%s;\n", f->dims[i]);
+		if (!text_mentions(size, emit_dim_name(e, f->dims[i]))) sb_printf(out, "\t(void)%s;\n", emit_dim_name(e, f->dims[i]));
 	sb_printf(out, "\treturn (size_t)%s;\n}\n\n", size);
 }
 
@@ -171,7 +187,7 @@ static void put_doc(Emit *e, StrBuf *out, LoopFunc *lf)
 	for (int i = 0; i < f->ndims; i++) {
 		int64_t lo, hi, step;
 		dim_range_of(f->facts, f->dims[i], &lo, &hi, &step);
-		sb_printf(out, " *  %s: %lld..", f->dims[i], (long long)lo);
+		sb_printf(out, " *  %s: %lld..", emit_dim_name(e, f->dims[i]), (long long)lo);
 		if (hi != INT64_MAX) sb_printf(out, "%lld", (long long)hi);
 		if (step > 1) sb_printf(out, ", a multiple of %lld", (long long)step);
 		sb_put(out, ".\n");

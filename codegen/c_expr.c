@@ -194,7 +194,9 @@ static const char *rounded(Emit *e, DType d, const char *x)
 static bool is_call(const char *s)
 {
 	size_t n = 0;
-	while (isalnum((unsigned char)s[n]) || s[n] == '_' || s[n] == '.' || (s[n] == '-' && s[n + 1] == '>') || (n && s[n] == '>' && s[n - 1] == '-')) n++;
+	while (isalnum((unsigned char)s[n]) || s[n] == '_' || s[n] == '.' || (s[n] == '-' && s[n + 1] == '>') ||
+	       (n && s[n] == '>' && s[n - 1] == '-'))
+		n++;
 	if (!n || (s[n] != '(' && s[n] != '[')) return false;
 	int depth = 0;
 	for (; s[n]; n++) {
@@ -294,7 +296,9 @@ static const char *takes_place(Emit *e, DType d, bool max, const char *best, con
 
 static const char *temp(Emit *e, const char *hint)
 {
-	return arena_printf(e->a, "%s%d", hint, e->next_temp++);
+	const char *name = arena_printf(e->a, "%s%d", hint, e->next_temp++);
+	while (emit_is_taken(e, name)) name = arena_printf(e->a, "%s%d", hint, e->next_temp++);
+	return name;
 }
 
 static void open_loop(Emit *e, const Axis *x, bool reverse)
@@ -481,8 +485,8 @@ static void emit_raw(Emit *e, Node *n)
 			return;
 		}
 		const char *i = temp(e, "byte"); /* a bool of other bits than 0 and 1 is none in C */
-		emit_line(e, "for (ptrdiff_t %s = 0; %s < %s; %s++) (%s)[%s] = ((const unsigned char *)%s)[%s] != 0;", i, i, emit_dim(e, n->hi), i, dst,
-		          i, src, i);
+		emit_line(e, "for (ptrdiff_t %s = 0; %s < %s; %s++) (%s)[%s] = ((const unsigned char *)%s)[%s] != 0;", i, i, emit_dim(e, n->hi), i,
+		          dst, i, src, i);
 	}
 }
 

@@ -98,7 +98,7 @@ static void emit_call(Emit *e, Step *s)
 	int n = 0;
 	for (int i = 0; i < s->nargs; i++) sb_printf(&b, "%s%s", n++ ? ", " : "", argument(e, s->args[i], false));
 	for (int i = 0; i < s->nresults; i++) sb_printf(&b, "%s%s", n++ ? ", " : "", argument(e, s->results[i], true));
-	for (int i = 0; i < s->callee->dims.n; i++) sb_printf(&b, "%s%s", n++ ? ", " : "", s->callee->dims.at[i]);
+	for (int i = 0; i < s->callee->dims.n; i++) sb_printf(&b, "%s%s", n++ ? ", " : "", emit_dim_name(e, s->callee->dims.at[i]));
 	int64_t zero;
 	const char *arena =
 	    dim_is_const(s->callee->arena, &zero) && !zero ? "NULL" : arena_printf(e->a, "mx_arena + %s", emit_dim(e, s->scratch->offset));
@@ -237,8 +237,8 @@ static void emit_checks(Emit *e, Func *f)
 {
 	for (int i = 0; i < f->ndims; i++) {
 		int64_t lo, hi, step;
-		const char *d = f->dims[i];
-		dim_range_of(f->facts, d, &lo, &hi, &step);
+		const char *d = emit_dim_name(e, f->dims[i]);
+		dim_range_of(f->facts, f->dims[i], &lo, &hi, &step);
 		StrBuf b;
 		sb_init(&b, e->a);
 		sb_printf(&b, "%s < %lld", d, (long long)lo);
@@ -269,14 +269,7 @@ static void declare(Emit *e, LoopFunc *f)
 /* Names of the leaves of trees: net->l1.weight. */
 static const char *leaf_access(Emit *e, const SigArg *a, const char *path)
 {
-	StrBuf b;
-	sb_init(&b, e->a);
-	sb_printf(&b, "%s->", a->name);
-	for (const char *s = c_path(e, path) + strlen(a->path) + 1; *s; s++) {
-		if (*s >= '0' && *s <= '9' && (s[-1] == '.')) sb_putc(&b, '_');
-		sb_putc(&b, *s);
-	}
-	return arena_strdup(e->a, sb_text(&b));
+	return arena_printf(e->a, "%s->%s", a->name, emit_member(e, c_path(e, path) + strlen(a->path) + 1));
 }
 
 static void bind_leaves(Emit *e, LoopFunc *f)
@@ -325,7 +318,7 @@ static void emit_static_head(Emit *e, LoopFunc *f)
 	}
 	for (int i = 0; i < f->func->body->nresult; i++)
 		sb_printf(&b, "%s%s *%s", n++ ? ", " : "", buf_ctype(f->result[i]), f->result[i]->name);
-	for (int i = 0; i < f->dims.n; i++) sb_printf(&b, "%sptrdiff_t %s", n++ ? ", " : "", f->dims.at[i]);
+	for (int i = 0; i < f->dims.n; i++) sb_printf(&b, "%sptrdiff_t %s", n++ ? ", " : "", emit_dim_name(e, f->dims.at[i]));
 	sb_printf(&b, "%sunsigned char *mx_arena)\n{\n", n ? ", " : "");
 	sb_put(e->out, sb_text(&b));
 }
@@ -363,7 +356,8 @@ void emit_func(Emit *e, LoopFunc *f)
 	} else {
 		if (!strstr(text + head, "mx_arena")) sb_put(code, "\t(void)mx_arena;\n");
 		for (int i = 0; i < f->dims.n; i++)
-			if (!strstr(text + head, f->dims.at[i])) sb_printf(code, "\t(void)%s;\n", f->dims.at[i]);
+			if (!text_mentions(text + head, emit_dim_name(e, f->dims.at[i])))
+				sb_printf(code, "\t(void)%s;\n", emit_dim_name(e, f->dims.at[i]));
 		for (int i = 0; i < f->func->body->nparam; i++)
 			if (!f->param[i]->reads) sb_printf(code, "\t(void)%s;\n", f->param[i]->name);
 	}

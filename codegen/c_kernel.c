@@ -52,21 +52,12 @@ static bool has_loops(const Kernel *k)
 }
 
 /* --- names of loop variables: i j k … by depth, in every kernel anew ------------------------------------------------------------------ */
-static bool taken(const LoopFunc *f, const char *name)
-{
-	for (int i = 0; i < f->bufs.n; i++)
-		if (!strcmp(f->bufs.at[i]->name, name)) return true;
-	for (int i = 0; i < f->dims.n; i++)
-		if (!strcmp(f->dims.at[i], name)) return true;
-	return false;
-}
-
 static const char *depth_name(Emit *e, int depth)
 {
 	static const char letters[] = "ijklmnpqrs";
 	int n = (int)sizeof letters - 1;
 	const char *name = arena_printf(e->a, depth < n ? "%c" : "%c%d", letters[depth % n], depth / n);
-	while (taken(e->f, name)) name = arena_printf(e->a, "%s_", name);
+	while (emit_is_taken(e, name)) name = arena_printf(e->a, "%s_", name);
 	return name;
 }
 
@@ -222,7 +213,7 @@ void emit_kernel(Emit *e, Kernel *k, int number)
 		}
 	}
 	for (int i = 0; i < e->f->dims.n; i++) {
-		const char *d = e->f->dims.at[i];
+		const char *d = emit_dim_name(e, e->f->dims.at[i]);
 		if (!text_mentions(text, d)) continue;
 		sb_printf(&params, "%sptrdiff_t %s", n ? ", " : "", d);
 		sb_printf(&args, "%s%s", n++ ? ", " : "", d);

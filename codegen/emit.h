@@ -26,6 +26,9 @@ void emit_line(Emit *e, const char *fmt, ...) __attribute__((format(printf, 2, 3
 const char *emit_symbol(Emit *e, const char *hint); /* unique at file scope, with the prefix */
 const char *emit_place(Emit *e, Loc loc);           /* "digits.mx:17" or NULL */
 const char *emit_dim(Emit *e, Dim d);               /* a C expression, an atom */
+const char *emit_dim_name(Emit *e, const char *symbol);
+bool emit_is_taken(Emit *e, const char *name);      /* by a value or dimension of the function */
+const char *emit_member(Emit *e, const char *path); /* "l1.weight" as C writes it */
 const char *buf_text(Emit *e, const Buf *b);        /* pointer, array, or the value of a scalar */
 const char *buf_ctype(const Buf *b);
 bool buf_is_value(const Buf *b); /* written without subscript */

@@ -1,6 +1,7 @@
 /* The C signature of exported functions: which leaves make one argument, which trees become structs, in which order all of it stands. */
 #include <ctype.h>
 #include <string.h>
+#include "../passes/c_names.h"
 #include "emit.h"
 
 static size_t top(const char *path)
@@ -22,25 +23,25 @@ const char *c_path(Emit *e, const char *path)
 	return module_str(e->m, s);
 }
 
+const char *emit_member(Emit *e, const char *path)
+{
+	StrBuf b;
+	sb_init(&b, e->a);
+	for (const char *s = path;; s++) {
+		size_t n = top(s);
+		sb_put(&b, c_member_name(e->a, arena_strndup(e->a, s, n)));
+		s += n;
+		if (!*s) break;
+		sb_putc(&b, '.');
+	}
+	return arena_strdup(e->a, sb_text(&b));
+}
+
 static const char *struct_type(Emit *e, const Func *f, const char *path, size_t n)
 {
 	for (int i = 0; i < f->nstructs; i++)
 		if (strlen(f->structs[i].path) == n && !memcmp(f->structs[i].path, path, n)) return f->structs[i].name;
 	return arena_printf(e->a, "%c%.*s", toupper((unsigned char)path[0]), (int)n - 1, path + 1);
-}
-
-static const char *c_name(Emit *e, const char *s, size_t n)
-{
-	static const char *const reserved[] = {
-	    "auto",   "break",   "case",   "char",   "const",  "continue",  "default",  "do",       "double",   "else",     "enum",
-	    "extern", "float",   "for",    "goto",   "if",     "inline",    "int",      "long",     "register", "restrict", "return",
-	    "short",  "signed",  "sizeof", "static", "struct", "switch",    "typedef",  "union",    "unsigned", "void",     "volatile",
-	    "while",  "bool",    "class",  "new",    "delete", "this",      "template", "operator", "private",  "public",   "protected",
-	    "arena",  "default", "using",  "try",    "catch",  "namespace", "export",   "not",      "and",      "or"};
-	char *t = arena_strndup(e->a, s, n);
-	for (size_t i = 0; i < sizeof reserved / sizeof *reserved; i++)
-		if (!strcmp(t, reserved[i])) return arena_printf(e->a, "%s_", t);
-	return isdigit((unsigned char)*t) ? arena_printf(e->a, "_%s", t) : t;
 }
 
 static int group(Emit *e, Func *f, const char *const *path, const bool *skip, int n, SigArg *out)
@@ -54,7 +55,7 @@ static int group(Emit *e, Func *f, const char *const *path, const bool *skip, in
 		size_t len = top(path[i]);
 		SigArg *a = &out[count++];
 		*a = (SigArg){.first = i, .path = arena_strndup(e->a, path[i], len), .tree = path[i][len] == '.'};
-		a->name = c_name(e, path[i], len);
+		a->name = c_variable_name(e->a, arena_strndup(e->a, path[i], len));
 		if (a->tree) {
 			const char *written = map_get(&e->symbols, path[i]); /* by emit_structs */
 			a->type_name = written ? written : struct_type(e, f, path[i], len);
@@ -115,7 +116,7 @@ void emit_prototype(Emit *e, StrBuf *out, Func *f)
 		if (a->tree) sb_printf(out, "%s%s%s_%s *%s", sep, "const ", e->prefix, a->type_name, a->name);
 		else sb_printf(out, "%s%s *%s", sep, dtype_ctype(f->body->result[a->first]->type->dtype), a->name);
 	}
-	for (int i = 0; i < f->ndims; i++) sb_printf(out, "%sptrdiff_t %s", n++ ? ", " : "", f->dims[i]);
+	for (int i = 0; i < f->ndims; i++) sb_printf(out, "%sptrdiff_t %s", n++ ? ", " : "", emit_dim_name(e, f->dims[i]));
 	sb_printf(out, "%svoid *arena)", n ? ", " : "");
 }
 
@@ -139,7 +140,7 @@ static const char *write_struct(Emit *e, Func *f, StrBuf *out, VEC_OF_TEXT *seen
 	for (int i = 0; i < n;) {
 		const char *rest = leaf[i].path + len + 1;
 		size_t k = top(rest);
-		const char *name = c_name(e, rest, k);
+		const char *name = c_member_name(e->a, arena_strndup(e->a, rest, k));
 		if (!rest[k]) {
 			sb_printf(&fields, "\t%s *%s;   /* %s */\n", dtype_ctype(leaf[i].type->dtype), name, type_str(e->a, leaf[i].type));
 			i++;
@@ -185,19 +186,15 @@ static void write_leaves(Emit *e, StrBuf *out, const char *name, const char *pat
 	for (int i = 0; i < n; i++) {
 		const Type *t = leaf[i].type;
 		int64_t count = 1, d;
-		StrBuf shape, member;
-		sb_init(&shape, e->a), sb_init(&member, e->a);
+		StrBuf shape;
+		sb_init(&shape, e->a);
 		for (int k = 0; k < t->rank; k++) {
 			if (!dim_is_const(t->dim[k], &d)) return;
 			count *= d;
 			sb_printf(&shape, "%s%lld", k ? ", " : "", (long long)d);
 		}
-		for (const char *s = leaf[i].path + strlen(path) + 1; *s; s++) {
-			if (isdigit((unsigned char)*s) && s[-1] == '.') sb_putc(&member, '_');
-			sb_putc(&member, *s);
-		}
-		sb_printf(&b, " \\\n\tX(%s, %s, \"%s\", %lld, %d, {%s})", sb_text(&member), dtype_ctype(t->dtype), st[t->dtype], (long long)count,
-		          t->rank, t->rank ? sb_text(&shape) : "1");
+		sb_printf(&b, " \\\n\tX(%s, %s, \"%s\", %lld, %d, {%s})", emit_member(e, leaf[i].path + strlen(path) + 1), dtype_ctype(t->dtype),
+		          st[t->dtype], (long long)count, t->rank, t->rank ? sb_text(&shape) : "1");
 	}
 	StrBuf up;
 	sb_init(&up, e->a);

@@ -16,7 +16,7 @@
 #include "../passes/loop.h"
 #include "interp.h"
 
-#define PREFIX "mx"
+#define PREFIX "run"
 #define CFLAGS "-std=gnu99", "-O2", "-ffp-contract=off", "-fPIC", "-shared", "-w"
 
 struct Native {

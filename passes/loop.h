@@ -175,6 +175,7 @@ struct LoopFunc {
 	Buf **param, **result;  /* [nparam], [nresult]; a result that is an inout parameter is that parameter's buffer */
 	Dim arena;              /* bytes */
 	VEC(const char *) dims; /* symbols that its code needs */
+	Map names;              /* interned C names in use */
 	int nkernels;
 	bool reached;
 };

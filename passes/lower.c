@@ -3,6 +3,7 @@
 #include <assert.h>
 #include <ctype.h>
 #include <string.h>
+#include "c_names.h"
 #include "lower.h"
 #include "lower_uses.h"
 
@@ -13,10 +14,11 @@ const char *lower_name(Lower *L, const char *hint)
 	for (const char *s = hint; *s && n < 48; s++) base[n++] = isalnum((unsigned char)*s) ? *s : '_';
 	if (!n || isdigit((unsigned char)base[0])) memmove(base + 1, base, (size_t)n++), base[0] = 'v';
 	base[n] = 0;
+	const char *stem = c_variable_name(L->a, base);
 	for (int k = 0;; k++) {
-		const char *name = module_str(L->m, k ? arena_printf(L->a, "%s_%d", base, k) : base);
-		if (map_get(&L->names, name)) continue;
-		map_set(&L->names, name, (void *)name);
+		const char *name = module_str(L->m, k ? arena_printf(L->a, "%s_%d", stem, k) : stem);
+		if (map_get(&L->f->names, name)) continue;
+		map_set(&L->f->names, name, (void *)name);
 		return name;
 	}
 }
@@ -51,7 +53,7 @@ const Axis *lower_axis(Lower *L, Dim extent, int position)
 	Axis *x = NEW(L->a, Axis);
 	x->extent = extent;
 	const char *base = position < 0 ? "p" : position < 6 ? by_position[position] : "x";
-	x->name = arena_printf(L->a, "%s%d", base, L->next_axis++);
+	x->name = lower_name(L, arena_printf(L->a, "%s%d", base, L->next_axis++));
 	return x;
 }
 
@@ -379,21 +381,6 @@ static void lower_block(Lower *L, Block *b)
 }
 
 /* --- functions --------------------------------------------------------------------------------------------------------------------- */
-static const char *c_reserved[] = {
-    "exp",      "expf",      "exp2",     "exp2f",   "expm1",  "expm1f",    "log",     "logf",     "log2",     "log2f",   "log10",
-    "log10f",   "log1p",     "log1pf",   "sqrt",    "sqrtf",  "cbrt",      "cbrtf",   "sin",      "sinf",     "cos",     "cosf",
-    "tan",      "tanf",      "sinh",     "sinhf",   "cosh",   "coshf",     "tanh",    "tanhf",    "asin",     "asinf",   "acos",
-    "acosf",    "atan",      "atanf",    "asinh",   "asinhf", "acosh",     "acoshf",  "atanh",    "atanhf",   "erf",     "erff",
-    "pow",      "powf",      "fabs",     "fabsf",   "floor",  "floorf",    "ceil",    "ceilf",    "trunc",    "truncf",  "atan2",
-    "atan2f",   "rint",      "rintf",    "fmod",    "fmodf",  "fma",       "fmaf",    "hypot",    "hypotf",   "memcpy",  "memset",
-    "mx_arena", "mx_code",   "auto",     "break",   "case",   "char",      "const",   "continue", "default",  "do",      "double",
-    "else",     "enum",      "extern",   "float",   "for",    "goto",      "if",      "inline",   "int",      "long",    "register",
-    "restrict", "return",    "short",    "signed",  "sizeof", "static",    "struct",  "switch",   "typedef",  "union",   "unsigned",
-    "void",     "volatile",  "while",    "bool",    "true",   "false",     "class",   "new",      "delete",   "this",    "template",
-    "typename", "namespace", "operator", "private", "public", "protected", "virtual", "friend",   "using",    "try",     "catch",
-    "throw",    "and",       "or",       "not",     "xor",    "arena",     "asm",     "export",   "explicit", "mutable", "INFINITY",
-    "NAN",      "I"};
-
 static void collect_dim(void *p, const char *sym)
 {
 	Lower *L = p;
@@ -433,8 +420,8 @@ static void reserve_root(Lower *L, const char *path)
 {
 	const char *dot = path ? strchr(path, '.') : NULL;
 	if (!dot) return;
-	const char *root = module_str(L->m, arena_strndup(L->a, path, (size_t)(dot - path)));
-	map_set(&L->names, root, (void *)root);
+	const char *root = module_str(L->m, c_variable_name(L->a, arena_strndup(L->a, path, (size_t)(dot - path))));
+	map_set(&L->f->names, root, (void *)root);
 }
 
 static void lower_params(Lower *L)
@@ -471,12 +458,8 @@ static LoopFunc *lower_func(Lower *parent, Func *f)
 	*L = (Lower){
 	    .a = parent->a, .m = parent->m, .dims = parent->dims, .p = parent->p, .facts = f->facts, .next_order = 1, .func = parent->func};
 	map_init(&L->info, L->a);
-	map_init(&L->names, L->a);
-	for (size_t i = 0; i < sizeof c_reserved / sizeof *c_reserved; i++) {
-		const char *s = module_str(L->m, c_reserved[i]);
-		map_set(&L->names, s, (void *)s);
-	}
 	L->f = NEW(L->a, LoopFunc);
+	map_init(&L->f->names, L->a);
 	L->f->func = f;
 	L->f->name = f->name;
 	L->steps = &L->f->steps;
@@ -485,8 +468,8 @@ static LoopFunc *lower_func(Lower *parent, Func *f)
 	lower_analyse(L, f);
 	for (int i = 0; i < f->ndims; i++) {
 		collect_dim(L, f->dims[i]);
-		const char *s = module_str(L->m, f->dims[i]);
-		map_set(&L->names, s, (void *)s);
+		const char *s = module_str(L->m, c_variable_name(L->a, f->dims[i]));
+		map_set(&L->f->names, s, (void *)s);
 	}
 	lower_params(L);
 	lower_block(L, f->body);

@@ -30,7 +30,6 @@ typedef struct Lower {
 	StepList *steps; /* where steps go */
 	const Step *home;
 	Loc loc;
-	Map names; /* interned C names in use */
 } Lower;
 
 Info *lower_info(Lower *L, const Value *v);
