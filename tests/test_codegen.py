@@ -10,7 +10,7 @@ import pytest
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 PROGRAMS = sorted([*ROOT.glob("examples/*/*.mx"), *ROOT.glob("tests/lang/*.mx")])
 STRICT = ["-Wall", "-Wextra", "-Wconversion", "-pedantic", "-Werror"]
-LIBM = set("acos acosh asin asinh atan atan2 atanh cbrt ceil cos cosh erf erfc exp exp2 expm1 fabs floor fma fmod hypot ldexp lgamma log log10 log1p log2 logb "
+LIBM = set("copysign nextafter fmax fmin remainder frexp acos acosh asin asinh atan atan2 atanh cbrt ceil cos cosh erf erfc exp exp2 expm1 fabs floor fma fmod hypot ldexp lgamma log log10 log1p log2 logb "
            "nearbyint pow rint round sin sincos sinh sqrt tan tanh tgamma trunc".split())
 MEMORY = {"memcpy", "memset", "memmove", "memcmp"}
 
