@@ -2,7 +2,7 @@
 import random
 import numpy as np
 import pytest
-from mxrun import run
+from mxrun import fails, run
 
 SHAPES = {"a": (5,), "b": (3, 4), "c": (2, 3, 4), "d": (3, 2, 4, 2)}
 PARAMS = "a: i32[5], b: i32[3, 4], c: i32[2, 3, 4], d: i32[3, 2, 4, 2]"
@@ -294,3 +294,37 @@ def test_loops_that_write(mlxcc, compiled):
                 d[p[i], 0] += 1
         for g, w in zip(run(mlxcc, text, compiled=compiled, x=x, p=p), [a, b, c, d], strict=True):
             assert (g == w).all(), (g, w)
+
+
+def is_decided(mlxcc, text):
+    """An index over dimensions compiles, or the message names the assert to add."""
+    code, err = fails(mlxcc, f"export fn main(x: i32[N, M], {RUNTIME}) {{ assert N >= 8 and M >= 8; return x[{text}]; }}")
+    assert code == 0 or ("error[index.slice]" in err and "add `assert" in err), err
+    return code == 0
+
+
+@pytest.mark.parametrize("seed, compiled", [(0, False), (1, False), (2, True)])
+def test_random_indices_over_dimensions(mlxcc, seed, compiled):
+    """One program, read and assigned through, run at two sizes."""
+    rng, todo, lines = random.Random(seed), [], ""
+    while len(todo) < 40:
+        text, value = random_index(rng, (7, 7))
+        try:
+            np.zeros((8, 9))[value], np.zeros((11, 8))[value]
+        except IndexError:
+            continue
+        if is_decided(mlxcc, text):
+            todo.append((text, value))
+    for i, (t, _) in enumerate(todo):
+        lines += f"  var r{i} = x;\n  r{i}[{t}] = -5;\n" if i % 2 else f"  let r{i} = x[{t}];\n"
+    text = f"export fn main(x: i32[N, M], {RUNTIME}) {{\n  assert N >= 8 and M >= 8;\n{lines}  return {', '.join(f'r{i}' for i in range(len(todo)))};\n}}\n"
+    for n, m in [(8, 9), (11, 8)]:
+        x = np.arange(n * m, dtype=np.int32).reshape(n, m)
+        scalars = {k: np.int32(v) for k, v in SCALARS.items()}
+        for i, (got, (t, value)) in enumerate(zip(run(mlxcc, text, compiled=compiled, x=x, **scalars, **ARRAYS), todo, strict=True)):
+            want = x.copy()
+            if i % 2:
+                want[value] = -5
+            else:
+                want = x[value]
+            assert got.shape == want.shape and (got == want).all(), f"x[{t}] at {n}, {m}"
