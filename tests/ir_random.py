@@ -134,7 +134,10 @@ class Body:
         axes = [k for k in range(len(dims)) if self.r.random() < 0.6]
         kept = tuple(d for k, d in enumerate(dims) if k not in axes)
         op = self.r.choice(["reduce_sum", "reduce_sum", "reduce_max", "reduce_min"])
-        self.emit(f"{op} {v} {{axes=[{','.join(map(str, axes))}]}}", ("f64", kept))
+        out = self.emit(f"{op} {v} {{axes=[{','.join(map(str, axes))}]}}", ("f64", kept))
+        if kept and self.r.random() < 0.5:
+            k = self.r.randrange(len(kept))
+            self.emit(f"{op} {out[0]} {{axes=[{k}]}}", ("f64", kept[:k] + kept[k + 1:]))
         self.keep_small()
 
     def reshape(self):
