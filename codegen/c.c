@@ -71,6 +71,7 @@ static Emit emit_new(Program *p, CodegenOptions o)
 	const char *name = o.prefix ? o.prefix : p->m->name;
 	if (isdigit((unsigned char)*name)) sb_put(&b, "m");
 	for (const char *s = name; *s; s++) sb_putc(&b, isalnum((unsigned char)*s) ? *s : '_');
+	if (!strcmp(sb_text(&b), "mx") || !strncmp(sb_text(&b), "mx_", 3)) sb_putc(&b, '_'); /* mx_clamp and the like are the support functions' */
 	e.prefix = arena_strdup(e.a, sb_text(&b));
 	char *up = arena_strdup(e.a, e.prefix);
 	for (char *s = up; *s; s++) *s = (char)toupper((unsigned char)*s);

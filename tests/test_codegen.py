@@ -79,6 +79,12 @@ def test_names_that_c_keeps(mlxcc, tmp_path):
     assert "float *INT32_MAX_;" in header and "float *namespace_;" in header
 
 
+def test_a_prefix_that_the_support_functions_have(mlxcc, tmp_path):
+    compiled(mlxcc, "export fn clamp(x: f32[6, 4], i: i32[5]) -> f32[5, 4] { return x[i] * 2; }", tmp_path, name="mx")
+    strict(tmp_path, "mx")
+    assert "int mx__clamp(" in (tmp_path / "mx.h").read_text()
+
+
 MAIN = """#include "p.h"
 #include <stdio.h>
 #include <stdlib.h>
