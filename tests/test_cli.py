@@ -280,7 +280,7 @@ def test_refused_c_is_a_bug_and_kept(cli):
     refuse.chmod(0o755)
     r = cli("run", "model.mx:init", "seed=1", "--out", "r", env={"CC": str(refuse)}, code=70)
     assert "bug in mlxcc[run.compiler]" in r.stderr and "model.c:1: error: no" in r.stderr
-    assert "model_init" not in r.stderr and "mx_init" in (cli.path / "mlxcc-bug.c").read_text() and not (cli.path / "r").exists()
+    assert "model_init" not in r.stderr and "run_init" in (cli.path / "mlxcc-bug.c").read_text() and not (cli.path / "r").exists()
 
 
 @pytest.mark.parametrize("terminal", [True, False])
