@@ -27,8 +27,6 @@ Val elab_matmul(Elab *e, Val a, Val b, Loc loc);
 Value *elab_array(Elab *e, Val v, Loc loc);
 /* Any of the indices is a boolean mask: x[mask] op= v is then elab_index_update with that mode, since masks cannot be read by. */
 bool elab_index_has_mask(Elab *e, const Val *idx, int n);
-/* tree_map over values: fn is called with one leaf of each tree. */
-Val tree_map_call(Elab *e, Val fn, const Val *trees, int n, Loc loc);
 
 /* --- helpers that the families share ------------------------------------------------------------------------------------ */
 Loc arg_at(const CallSite *at, int i);                                  /* place of argument i, or of the call */
@@ -47,7 +45,6 @@ const char *type_text(Elab *e, const Type *t);
 Dim dim_const(Elab *e, int64_t n);
 Dim shape_product(Elab *e, int rank, const Dim *dims);
 /* p >= 0 is known, or became known: see index.c. */
-bool elab_assume_nonempty(Elab *e, Dim n);
 bool elab_assume_nonneg(Elab *e, Dim p);
 /* The shape to which n tensors broadcast (only a literal 1 stretches); fails with both shapes. */
 void elab_broadcast_shape(Elab *e, Value *const *x, int n, Loc loc, const char *label, const char *what, int *rank, Dim *dims);

@@ -170,7 +170,6 @@ typedef struct LinearData {
 	Func *lin;
 	Val primals, result;
 	bool bare;
-	int nresidual;
 	Loc loc;
 } LinearData;
 
@@ -223,10 +222,9 @@ static Val linearize(Elab *e, Val fn, CallArgs *a, bool bare)
 	for (int i = 0; i < nres; i++) res[i] = val_tensor(c->out[nr + i]);
 	LinearData *d = NEW(elab_arena(e), LinearData);
 	Val primals = bare ? t.arg[0] : val_tuple(e, t.arg, t.narg);
-	*d = (LinearData){lin, with_types(e, primals), with_types(e, t.result), bare, nres, a->loc};
+	*d = (LinearData){lin, with_types(e, primals), with_types(e, t.result), bare, a->loc};
 	Val both[2] = {traced_result(e, &t, c->out),
 	               val_wrapped(e, (Wrapped){.name = "linearize", .call = push_call, .extra = res, .nextra = nres, .data = d})};
-	both[1].u.wrapped = both[1].u.wrapped;
 	return val_tuple(e, both, 2);
 }
 

@@ -41,11 +41,6 @@ bool elab_assume_nonneg(Elab *e, Dim p)
 	return true;
 }
 
-bool elab_assume_nonempty(Elab *e, Dim n)
-{
-	return take_for_granted(e, plus(e, n, -1));
-}
-
 static const char *text(Elab *e, Dim d)
 {
 	return dim_str(elab_arena(e), d);

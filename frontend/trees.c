@@ -208,12 +208,6 @@ Val builtin_tree_map_with_path(Elab *e, const CallSite *at, Val *argv)
 	return map_trees(e, at, argv, true);
 }
 
-Val tree_map_call(Elab *e, Val fn, const Val *trees, int n, Loc loc)
-{
-	MapJob j = {e, fn, n, false, loc, "tree_map"};
-	return map_nodes(&j, trees, "");
-}
-
 /* --- the rest ----------------------------------------------------------------------------------------------------------- */
 Val builtin_tree_reduce(Elab *e, const CallSite *at, Val *argv)
 {
