@@ -7,6 +7,7 @@ Suite *dtype_suite(void);
 Suite *diag_suite(void);
 Suite *build_suite(void);
 Suite *passes_suite(void);
+Suite *verify_suite(void);
 
 int main(void)
 {
@@ -15,6 +16,7 @@ int main(void)
 	srunner_add_suite(r, diag_suite());
 	srunner_add_suite(r, build_suite());
 	srunner_add_suite(r, passes_suite());
+	srunner_add_suite(r, verify_suite());
 	srunner_run_all(r, CK_NORMAL);
 	int failed = srunner_ntests_failed(r);
 	srunner_free(r);
