@@ -86,9 +86,17 @@ static int emit_c(Session *s, Module *m)
 	return session_fail(s, "file.write", "`%s`: %s", out, why);
 }
 
+static bool same_file(const char *a, const char *b)
+{
+	struct stat x, y;
+	return stat(a, &x) == 0 && stat(b, &y) == 0 && x.st_dev == y.st_dev && x.st_ino == y.st_ino;
+}
+
 int cmd_compile(Session *s)
 {
 	const Options *o = s->o;
+	if (o->out && same_file(o->out, o->input))
+		return session_fail(s, "cli.output", "-o names the program itself, `%s`: it would be overwritten", o->input);
 	if (!o->out && !o->emit) {
 		session_fail(s, "cli.output", "no output: where shall the C go?");
 		const char *base = base_name(o->input), *dot = strrchr(base, '.');
@@ -99,6 +107,8 @@ int cmd_compile(Session *s)
 		size_t n = strlen(o->out);
 		if (n > 2 && !strcmp(o->out + n - 2, ".h"))
 			return session_fail(s, "cli.output", "-o names the C file; the header is written beside it");
+		if (n > 3 && (!strcmp(o->out + n - 3, ".mx") || !strcmp(o->out + n - 3, ".ir")))
+			return session_fail(s, "cli.output", "-o `%s`: this is the name of a program, not of a C file", o->out);
 	}
 	Module *m = session_load(s, false);
 	if (!m) return session_code(s);

@@ -471,6 +471,26 @@ static void check_entries(Elab *e, Scope *s)
 	}
 }
 
+/* Each --weights must name a parameter of a function that is compiled: a misspelt one would leave the parameter in the C function. */
+static void check_weights(Elab *e, Scope *s)
+{
+	for (int i = 0; i < e->o.nweights; i++) {
+		VEC(const char *) names = {0};
+		bool found = false;
+		for (int k = 0; k < s->file->ndecls; k++) {
+			const Decl *d = s->file->decls[k];
+			if (d->kind != DECL_FN || !d->u.fn->exported || !wanted_entry(e, d->name.text)) continue;
+			for (int j = 0; j < d->u.fn->params.n; j++) VEC_PUSH(e->arena, names, d->u.fn->params.at[j]->name.text);
+		}
+		for (int k = 0; k < names.n; k++) found |= !strcmp(names.at[k], e->o.weight_name[i]);
+		if (found) continue;
+		diag(e->diag, DIAG_ERROR, NO_LOC, "weights.unknown", "--weights: no exported function that is compiled has a parameter `%s`",
+		     e->o.weight_name[i]);
+		const char *near = diag_suggest(e->o.weight_name[i], names.at, names.n);
+		if (near) diag_help(e->diag, "did you mean `%s`?", near);
+	}
+}
+
 /* Exports, constants (so that a mistake in one shows even if nothing uses it), and tests. */
 static void elaborate_file(Elab *e, Scope *s)
 {
@@ -542,6 +562,7 @@ Module *frontend_compile(Arena *a, Diag *d, const char *path, FrontendOptions o)
 	Scope *s = elab_scope_file(e, path, path, NO_LOC);
 	if (!s) return NULL;
 	check_entries(e, s);
+	if (!e->o.no_exports) check_weights(e, s);
 	if (!s->file->had_errors && diag_exit_code(d) == 0) elaborate_file(e, s);
 	if (diag_exit_code(d) != 0) return NULL;
 	drop_unreachable(e);
