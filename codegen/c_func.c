@@ -45,6 +45,12 @@ const char *emit_func_name(Emit *e, const LoopFunc *f)
 }
 
 /* --- constants ----------------------------------------------------------------------------------------------------------------------- */
+/* A number of a list needs no parentheses around its sign. */
+static const char *bare(Emit *e, const char *text)
+{
+	return *text == '(' ? arena_strndup(e->a, text + 1, strlen(text) - 2) : text;
+}
+
 static void emit_table(Emit *e, Buf *b)
 {
 	for (int i = 0; i < e->p->funcs.n; i++)
@@ -58,7 +64,7 @@ static void emit_table(Emit *e, Buf *b)
 			}
 		}
 	int64_t n = tensor_size(b->data);
-	b->name = emit_symbol(e, arena_printf(e->a, "table_%s", b->name));
+	b->name = emit_symbol(e, strncmp(b->name, "table", 5) ? arena_printf(e->a, "table_%s", b->name) : b->name);
 	map_set(&e->symbols, b, (void *)b->name);
 	sb_printf(e->constants, "static const %s %s[%lld] = {", buf_ctype(b), b->name, (long long)(n ? n : 1));
 	for (int64_t i = 0; i < n; i++) {
@@ -67,8 +73,8 @@ static void emit_table(Emit *e, Buf *b)
 		if (s.dtype == DT_f16 || s.dtype == DT_bf16) sb_printf(e->constants, "0x%04x,", ((const uint16_t *)b->data->data)[i]);
 		else if (s.dtype == DT_c64) {
 			Scalar re = {.dtype = DT_f32, .v.f = s.v.c[0]}, im = {.dtype = DT_f32, .v.f = s.v.c[1]};
-			sb_printf(e->constants, "{%s, %s},", scalar_text(e, re), scalar_text(e, im));
-		} else sb_printf(e->constants, "%s,", scalar_text(e, s));
+			sb_printf(e->constants, "{%s, %s},", bare(e, scalar_text(e, re)), bare(e, scalar_text(e, im)));
+		} else sb_printf(e->constants, "%s,", bare(e, scalar_text(e, s)));
 	}
 	sb_put(e->constants, n ? "\n};\n\n" : "0};\n\n");
 }

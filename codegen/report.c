@@ -31,6 +31,17 @@ static void count_step(void *p, StepList *list, Step *s)
 	}
 }
 
+/* The constants that a function reads: what it needs in read-only memory beside its code. */
+static int64_t constant_bytes(const LoopFunc *f)
+{
+	int64_t n = 0;
+	for (int i = 0; i < f->bufs.n; i++) {
+		const Buf *b = f->bufs.at[i];
+		if (b->space == BUF_CONST && b->reads + b->writes >= 0) n += tensor_size(b->data) * (int64_t)dtype_bytes(b->data->dtype);
+	}
+	return n;
+}
+
 void codegen_report(StrBuf *out, Program *p)
 {
 	Emit e = {.a = p->m->arena, .m = p->m, .p = p};
@@ -39,7 +50,7 @@ void codegen_report(StrBuf *out, Program *p)
 		Count c = {.out = out, .e = &e};
 		sb_printf(out, "%s\n", f->func->name);
 		steps_walk(&f->steps, count_step, &c);
-		sb_printf(out, "  %d nests in %d kernels, %d run-time loops, %d calls; arena %s bytes\n\n", c.nests, c.kernels, c.loops, c.calls,
-		          dim_str(e.a, f->arena));
+		sb_printf(out, "  %d nests in %d kernels, %d run-time loops, %d calls; arena %s bytes, constants %lld bytes\n\n", c.nests,
+		          c.kernels, c.loops, c.calls, dim_str(e.a, f->arena), (long long)constant_bytes(f));
 	}
 }

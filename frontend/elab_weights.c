@@ -29,7 +29,11 @@ Val weights_leaf(Elab *e, const Weights *w, const char *path, DType d, int rank,
 			elab_fail(e, w->loc, "weights.shape", "the weights of an array of unknown length, `%s`, cannot be constants", name);
 	}
 	Tensor *t;
-	if (!tensor_file_leaf(e->arena, &w->file, name, count, &t, &why)) elab_fail(e, w->loc, "weights.missing", "%s: %s", w->shown, why);
+	bool found = tensor_file_leaf(e->arena, &w->file, name, count, &t, &why);
+	if (!found && !*name)
+		elab_fail_note(e, w->loc, "weights.tree", "a file of several tensors is for a module or a record, whose leaves it names",
+		               "%s: `%s` is one tensor: give a .npy file", w->shown, path);
+	if (!found) elab_fail(e, w->loc, "weights.missing", "%s: %s", w->shown, why);
 	const char *want = type_str(e->arena, type_get(e->m, d, rank, dims));
 	bool floats = dtype_is_float(t->dtype) && dtype_is_float(d);
 	if (t->dtype != d && !floats)
@@ -41,7 +45,9 @@ Val weights_leaf(Elab *e, const Weights *w, const char *path, DType d, int rank,
 	if (!same)
 		elab_fail(e, w->loc, "weights.shape", "%s: `%s` is %s, the parameter is %s", w->shown, name,
 		          type_str(e->arena, type_get(e->m, t->dtype, t->rank, have)), want);
-	return val_tensor(ir_convert(&e->b, ir_const(&e->b, t), d));
+	Value *v = ir_convert(&e->b, ir_const(&e->b, t), d);
+	if (!v->name) v->name = module_str(e->m, path);
+	return val_tensor(v);
 }
 
 static Val load_leaf(Elab *e, void *ctx, Val t, Val same, const char *path)

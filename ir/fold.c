@@ -162,13 +162,13 @@ static bool fold_by_rows(Builder *b, const OpView *v, Value **out)
 }
 
 /* --- constants --------------------------------------------------------------------------------------------------------- */
-static bool static_size(const Type *t, int64_t *shape)
+static bool static_size(const Type *t, int64_t *shape, int64_t limit)
 {
 	int64_t n = 1;
 	for (int i = 0; i < t->rank; i++) {
-		if (!dim_is_const(t->dim[i], &shape[i]) || shape[i] > FOLD_MAX_ELEMENTS) return false;
+		if (!dim_is_const(t->dim[i], &shape[i]) || shape[i] > limit) return false;
 		n *= shape[i];
-		if (n > FOLD_MAX_ELEMENTS) return false;
+		if (n > limit) return false;
 	}
 	return true;
 }
@@ -194,21 +194,24 @@ static bool fold_constant(Builder *b, const OpView *v, Value **out, int nout)
 	int64_t shape[MAX_RANK];
 	int n;
 	const char *why;
+	int64_t limit = v->code == OP_transpose ? FOLD_MAX_MOVED : FOLD_MAX_ELEMENTS;
 	if (v->nin == 0 || v->nin > 8 || nout > 4 || row->nout != nout || v->code == OP_broadcast || !row->eval || !static_attrs(v))
 		return false;
 	for (int i = 0; i < v->nin; i++) {
 		const Tensor *t = value_const(v->in[i]);
-		if (!t || tensor_size(t) > FOLD_MAX_ELEMENTS) return false;
+		if (!t || tensor_size(t) > limit) return false;
 		in[i] = (Tensor *)t;
 	}
 	if (!row->infer(b->m, b->facts, v, type, &n, &why) || n != nout) return false;
 	for (int i = 0; i < n; i++)
-		if (!static_size(type[i], shape)) return false;
+		if (!static_size(type[i], shape, limit)) return false;
 	Arena *scratch = arena_child(b->m->arena);
 	OpView counted = *v;
 	counted.nout = n;
 	ir_eval_op(scratch, &counted, type, in, res);
 	for (int i = 0; i < n; i++) out[i] = ir_const(b, res[i]);
+	if (v->code == OP_transpose && v->in[0]->name && !out[0]->name)
+		out[0]->name = module_str(b->m, arena_printf(b->m->arena, "%s.T", v->in[0]->name));
 	arena_free(scratch);
 	return true;
 }

@@ -5,6 +5,7 @@
 
 /* Constants with more elements are not computed at compile time. */
 #define FOLD_MAX_ELEMENTS 4096
+#define FOLD_MAX_MOVED (1 << 22) /* a transposed constant stands in for the original: baked weights need no memory and no time at run time */
 
 /* True with out[0..nout) set where the op is an identity, a constant, or a smaller op (which is then emitted). attrs of v are in row order.
  */

@@ -80,6 +80,36 @@ def test_wrong_weights(mlxcc, tmp_path, change, message):
     assert r.returncode == 1 and "weights.mx:13:" in r.stderr and message in r.stderr, r.stderr
 
 
+def test_baked_weights_need_no_memory(mlxcc, tmp_path):
+    """x @ weight.T reads a transposed constant, however large, which has the parameter's name; the report tells its size."""
+    (tmp_path / "m.mx").write_text("""import nn;
+const Net = nn.Linear(200, 100);
+export fn f(net: Net, x: f32[200]) -> f32[100] { return net(x); }
+""")
+    rng = np.random.default_rng(0)
+    w, b = rng.normal(size=(100, 200)).astype(np.float32), rng.normal(size=100).astype(np.float32)
+    np.savez(tmp_path / "w.npz", weight=w, bias=b)
+    np.save(tmp_path / "x.npy", np.ones(200, np.float32))
+    mx = lambda *args: subprocess.run([mlxcc, *args], cwd=tmp_path, capture_output=True, text=True, check=True).stdout
+    mx("m.mx", "--weights=net=w.npz", "-o", "m.c")
+    code, header = (tmp_path / "m.c").read_text(), (tmp_path / "m.h").read_text()
+    assert "m_table_net_weight_T[20000]" in code and "(-" not in code.split("};")[0]
+    assert int(re.search(r"M_F_ARENA_BYTES (\d+)", header)[1]) <= 512
+    assert "constants 80400 bytes" in mx("m.mx", "--weights=net=w.npz", "--emit=report")
+    mx("run", "m.mx", "x=x.npy", "--weights=net=w.npz")
+    assert np.allclose(np.load(tmp_path / "out.npy"), w @ np.ones(200) + b, atol=1e-4)
+
+
+def test_weights_of_one_tensor(mlxcc, tmp_path):
+    (tmp_path / "m.mx").write_text("export fn f(w: f32[2], x: f32[2]) -> f32[2] { return w * x; }\n")
+    np.save(tmp_path / "w.npy", np.array([2, 3], np.float32))
+    np.savez(tmp_path / "w.npz", w=np.array([2, 3], np.float32), v=np.ones(2, np.float32))
+    run = lambda file: subprocess.run([mlxcc, "run", "m.mx", "x=[1,2]", f"--weights=w={file}"], cwd=tmp_path, capture_output=True, text=True)
+    assert run("w.npy").returncode == 0 and np.array_equal(np.load(tmp_path / "out.npy"), [2, 6])
+    r = run("w.npz")
+    assert r.returncode == 1 and "w.npz: `w` is one tensor: give a .npy file" in r.stderr, r.stderr
+
+
 def test_a_thousand_layers_are_one(mlxcc, tmp_path):
     program = """import nn;
 module Net(n) {
