@@ -155,6 +155,7 @@ bool scope_find(Elab *e, const char *name, Loc loc, Val *out); /* all levels */
 Val scope_member(Elab *e, Scope *s, Name name, bool from_outside);
 bool scope_global(Elab *e, Scope *s, const char *name, Val *out);
 bool scope_prelude(Elab *e, const char *name, Val *out);
+const char *scope_prelude_near(Elab *e, const char *name); /* the name in the prelude that is meant, or NULL */
 _Noreturn void scope_unknown(Elab *e, Name name);
 const Local *scope_capture(Elab *e, const Expr *lambda);
 bool scope_is_dim_decl(Elab *e, Scope *s, const char *name, const Decl **decl);

@@ -408,14 +408,16 @@ static _Noreturn void no_member(Elab *e, Val base, Name name)
 	}
 	const char *what = base.kind == V_MODULE ? arena_printf(e->arena, "`%s`", base.u.module->name) : val_describe(e, base);
 	const char *near = diag_suggest(name.text, c.at, c.n);
+	Val f;
+	bool prelude = scope_prelude(e, name.text, &f);
+	if (!near && !prelude && base.kind == V_TENSOR) near = scope_prelude_near(e, name.text); /* x.f(a) is f(x, a) */
 	if (near)
 		elab_fail_help(e, name.loc, "member.unknown", arena_printf(e->arena, "did you mean `%s`?", near), "%s has no member `%s`", what,
 		               name.text);
 	if (base.kind == V_MODULE_DECL)
 		elab_fail_help(e, name.loc, "member.unknown", arena_printf(e->arena, "write `%s(…).%s`", base.u.decl->decl->name.text, name.text),
 		               "the module `%s` needs its arguments", base.u.decl->decl->name.text);
-	Val f;
-	if (scope_prelude(e, name.text, &f) && elab_is_callable(f))
+	if (prelude && elab_is_callable(f))
 		elab_fail_help(e, name.loc, "member.function", arena_printf(e->arena, "call it: `.%s(…)`", name.text),
 		               "`%s` is a function of the prelude, not a member of %s", name.text, what);
 	elab_fail(e, name.loc, "member.unknown", "%s has no member `%s`", what, name.text);

@@ -314,6 +314,21 @@ static const char *const common_builtins[] = {"abs",         "all",
                                               "zeros",       "zeros_like",
                                               "zip"};
 
+static void add_prelude(Elab *e, Candidates *c)
+{
+	add_globals(e, c, e->prelude);
+	for (size_t i = 0; i < sizeof common_builtins / sizeof *common_builtins; i++) {
+		if (builtin_find(common_builtins[i])) VEC_PUSH(e->arena, *c, common_builtins[i]);
+	}
+}
+
+const char *scope_prelude_near(Elab *e, const char *name)
+{
+	Candidates c = {0};
+	add_prelude(e, &c);
+	return strlen(name) > 2 ? diag_suggest(name, c.at, c.n) : NULL;
+}
+
 void scope_unknown(Elab *e, Name name)
 {
 	const char *hint = python_hint(name.text);
@@ -325,10 +340,7 @@ void scope_unknown(Elab *e, Name name)
 		for (int i = 0; i < f->self->v.u.module->n; i++) VEC_PUSH(e->arena, c, f->self->v.u.module->members[i].name);
 	}
 	if (f) add_globals(e, &c, f->file);
-	add_globals(e, &c, e->prelude);
-	for (size_t i = 0; i < sizeof common_builtins / sizeof *common_builtins; i++) {
-		if (builtin_find(common_builtins[i])) VEC_PUSH(e->arena, c, common_builtins[i]);
-	}
+	add_prelude(e, &c);
 	if (f && scope_is_dim_decl(e, f->file, name.text, NULL))
 		elab_fail_note(e, name.loc, "name.unknown", "a dimension is known in functions whose parameters or result have it in their types",
 		               "`%s` is not a dimension of this function", name.text);

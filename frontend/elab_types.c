@@ -176,9 +176,23 @@ Val type_shaped(Elab *e, Val base, const Val *idx, int n, Loc loc)
 	return (Val){.kind = V_TYPE, .u.type = t, .loc = loc};
 }
 
+/* The dtype that NumPy and MLX call so: float32 -> f32. NULL: no such name. */
+static const char *dtype_ours(const char *name)
+{
+	static const char *const pair[][2] = {{"float16", "f16"},  {"bfloat16", "bf16"}, {"float32", "f32"}, {"float64", "f64"},
+	                                      {"int8", "i8"},      {"int16", "i16"},     {"int32", "i32"},   {"int64", "i64"},
+	                                      {"uint8", "u8"},     {"uint16", "u16"},    {"uint32", "u32"},  {"uint64", "u64"},
+	                                      {"complex64", "c64"}};
+	for (size_t i = 0; i < sizeof pair / sizeof *pair; i++)
+		if (!strcmp(pair[i][0], name)) return pair[i][1];
+	return NULL;
+}
+
 static Val dtype_variable(Elab *e, Name name)
 {
 	Unknown *u = type_unknown(e->frame, name.text);
+	const char *ours = dtype_ours(name.text);
+	if (ours) elab_fail_help(e, name.loc, "type.dtype_name", arena_printf(e->arena, "write `%s`", ours), "`%s` is no type", name.text);
 	if (e->frame->is_export)
 		elab_fail(e, name.loc, "type.export_dtype", "`%s` is no type; an exported function states its dtypes", name.text);
 	if (!u) u = type_unknown_new(e, name);

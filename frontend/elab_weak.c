@@ -187,6 +187,9 @@ static void check_operand(Elab *e, Val v, const char *op, Loc loc)
 	if (v.kind == V_TUPLE)
 		elab_fail_help(e, loc, "operator.tuple", "write a list, `[a, b]`, or `stack(...)`",
 		               "an operand of `%s` is a tuple; a tuple never becomes a tensor", op);
+	if (v.kind == V_MODULE)
+		elab_fail_help(e, loc, "operator.kind", "work on its leaves: `tree_map(|p, g| p - lr * g, net, g)`", "`%s` does not take %s", op,
+		               val_describe(e, v));
 	elab_fail(e, loc, "operator.kind", "`%s` does not take %s", op, val_describe(e, v));
 }
 
@@ -216,7 +219,11 @@ Val elab_binary(Elab *e, BinOp op, Val a, Val b, Loc loc)
 	if (op == B_DIV) d = dtype_to_inexact(d);
 	/* arithmetic on bools counts: MLX has no difference or remainder of bools, integers do; its shifts of bools are u8 */
 	if (d == DT_bool && !op_takes(binary_ops[op].op, d)) d = op == B_SHL || op == B_SHR ? DT_u8 : DT_i32;
-	if (!op_takes(binary_ops[op].op, d))
+	bool takes = op_takes(binary_ops[op].op, d);
+	if (!takes && !strcmp(text, "^"))
+		elab_fail_help(e, loc, "operator.dtype", "a power is `x ** y`", "`^` is the exclusive or of integers; it does not take %s and %s",
+		               val_describe(e, a), val_describe(e, b));
+	if (!takes)
 		elab_fail(e, loc, "operator.dtype", "`%s` does not take %s (operands %s and %s)", text, dtype_name(d), val_describe(e, a),
 		          val_describe(e, b));
 	for (int i = 0; i < 2; i++) {
