@@ -51,6 +51,7 @@ static Along along(Elab *e, const CallSite *at, Value *x, Value *idx, Val axis)
 Val builtin_take_along_axis(Elab *e, const CallSite *at, Val *argv)
 {
 	Along a = along(e, at, arg_tensor(e, at, argv, 0), arg_tensor(e, at, argv, 1), argv[2]);
+	index_require_elements(e, a.x->type->dim[a.rank - 1]);
 	Value *r = ir_gather(elab_builder(e), a.x, a.idx, &(int64_t){a.rank - 1}, 1, a.rank - 1, "clamp", false);
 	return val_tensor(ir_move_axis(elab_builder(e), r, a.rank - 1, a.axis));
 }

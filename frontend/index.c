@@ -34,6 +34,11 @@ static bool take_for_granted(Elab *e, Dim d)
 	return elab_assume_nonneg(e, d);
 }
 
+void index_require_elements(Elab *e, Dim n)
+{
+	take_for_granted(e, plus(e, n, -1));
+}
+
 /* The facts belong to the function that is being elaborated; a fact that is added to them is checked at its entry. */
 bool elab_assume_nonneg(Elab *e, Dim p)
 {

@@ -44,6 +44,8 @@ Value *plan_write_box(Plan *p, Value *v, const char *mode);
 Dim dim_of_value(Elab *e, Value *v);
 /* 0 <= idx < n is known of a scalar. */
 bool index_in_range(Elab *e, Value *idx, Dim n);
+/* An axis of n elements that is read at a clamped index has one: known, or made a fact. */
+void index_require_elements(Elab *e, Dim n);
 /* i32 indices with negative ones counted from n. */
 Value *index_wrap(Elab *e, Value *idx, Dim n, Loc loc);
 #endif

@@ -76,6 +76,10 @@ Val elab_index(Elab *e, Value *x, const Val *idx, int n, Loc loc)
 {
 	Builder *b = elab_builder(e);
 	Plan p = plan_index(e, x, idx, n, loc);
+	for (int k = 0; k < p.n; k++) {
+		const Term *t = &p.at[k];
+		if (t->kind == TERM_ARRAY || (t->kind == TERM_SCALAR && !t->in_range)) index_require_elements(e, x->type->dim[t->axis]);
+	}
 	Value *r = plan_read_box(&p);
 	const Type *ishape = NULL;
 	Dim dims[MAX_RANK];

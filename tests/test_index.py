@@ -1,5 +1,6 @@
 """Indexing against NumPy: hundreds of random index expressions, read, assigned and accumulated through."""
 import random
+import subprocess
 import numpy as np
 import pytest
 from mxrun import fails, run
@@ -328,3 +329,15 @@ def test_random_indices_over_dimensions(mlxcc, seed, compiled):
             else:
                 want = x[value]
             assert got.shape == want.shape and (got == want).all(), f"x[{t}] at {n}, {m}"
+
+
+@pytest.mark.parametrize("body, needs", [("return x[i];", True), ("return x[p];", True), ("return x[0];", True), ("return sum(x[1:]);", True),
+                                         ("return take_along_axis(x, p);", True), ("return sum(x[::2]);", False),
+                                         ("var t = 0.0; for k in 0..N { t += x[k]; } return t;", False), ("var y = x; y[i] = 0; return y;", False)])
+def test_an_axis_that_must_not_be_empty(mlxcc, tmp_path, body, needs):
+    """What reads at a clamped index, or names an end by 0, 1 or -1, makes `N >= 1` a fact of the function; nothing else does."""
+    f = tmp_path / "t.mx"
+    f.write_text(f"export fn main(x: f32[N], i: i32, p: i32[3]) {{ {body} }}")
+    r = subprocess.run([mlxcc, "--emit=ir", "--no-loc", str(f)], capture_output=True, text=True, timeout=60)
+    assert r.returncode == 0, r.stderr
+    assert ("fact N-1 >= 0" in r.stdout) == needs, r.stdout
