@@ -126,9 +126,9 @@ static void store_into(Lower *L, Value *v, Buf *dst)
 static bool may_overwrite(Lower *L, Value *v, Value *old)
 {
 	Info *i = lower_info(L, v);
-	if (v->def->nregion || v->def->code == OP_call || lower_info(L, old)->yields)
+	if (lower_row(v->def->code)->step || lower_info(L, old)->yields)
 		return reads_over(L, old, v->def, false) && !lower_info(L, old)->yields;
-	if ((v->def->code == OP_dupdate || v->def->code == OP_scatter) && v->def->in[0] == old) return i->in_place;
+	if (lower_row(v->def->code)->update && v->def->in[0] == old) return i->in_place;
 	bool ew = op_is_elementwise(v->def->code);
 	if (!reads_over(L, old, v->def, ew)) return false;
 	if (!ew) {
@@ -144,7 +144,7 @@ static bool may_target(Lower *L, Value *v, Block *b, Value *old)
 {
 	Info *i = lower_info(L, v);
 	if (!v->def || v->block != b || i->target || i->buf) return false;
-	if (!i->stored && !v->def->nregion && v->def->code != OP_call) return false;
+	if (!i->stored && !lower_row(v->def->code)->step) return false;
 	return !old || may_overwrite(L, v, old);
 }
 
@@ -196,7 +196,7 @@ static Buf *result_buf(Lower *L, Value *v)
 	return settle(L, v, b ? b : lower_buf(L, BUF_ARENA, v->type, v, NULL));
 }
 
-static void lower_cond(Lower *L, Op *op)
+static void step_cond(Lower *L, Op *op)
 {
 	Buf *pred = lower_value_buf(L, op->in[0]);
 	Buf **out = NEW_ARRAY(L->a, Buf *, op->nout + 1);
@@ -253,7 +253,7 @@ static Buf *row_alias(Lower *L, Buf *base, const Type *row, const Axis *axis, Va
 	return b;
 }
 
-static void lower_loop(Lower *L, Op *op)
+static void step_loop(Lower *L, Op *op)
 {
 	int nc = (int)op_int(op, AT_ncarry, 0), nx = (int)op_int(op, AT_nscan, 0);
 	bool limit = op_bool(op, AT_limit), has_while = op->nregion > 1;
@@ -323,7 +323,7 @@ static void lower_loop(Lower *L, Op *op)
 
 static LoopFunc *lower_func(Lower *parent, Func *f);
 
-static void lower_call(Lower *L, Op *op)
+static void step_call(Lower *L, Op *op)
 {
 	LoopFunc *callee = lower_func(L, op_attr(op, AT_func)->v.func);
 	Buf **args = NEW_ARRAY(L->a, Buf *, op->nin + 1), **out = NEW_ARRAY(L->a, Buf *, op->nout + 1);
@@ -339,16 +339,29 @@ static void lower_call(Lower *L, Op *op)
 	s->scratch = scratch;
 }
 
-static void lower_effect(Lower *L, Op *op)
+static void effect(Lower *L, Op *op, StepKind kind)
 {
 	Buf **v = NEW_ARRAY(L->a, Buf *, op->nin + 1);
 	for (int k = 0; k < op->nin; k++) v[k] = lower_value_buf(L, op->in[k]), v[k]->reads++;
-	Step *s = lower_step(L, op->code == OP_print ? STEP_PRINT : STEP_ASSERT);
+	Step *s = lower_step(L, kind);
 	s->values = v;
 	s->nvalues = op->nin;
 	s->message = op_str(op, AT_message);
 	if (s->kind == STEP_ASSERT) s->assert_number = ++L->p->nasserts;
 }
+
+static void step_print(Lower *L, Op *op)
+{
+	effect(L, op, STEP_PRINT);
+}
+
+static void step_assert(Lower *L, Op *op)
+{
+	effect(L, op, STEP_ASSERT);
+}
+
+const LowerRow lower_cond = {.step = step_cond}, lower_loop = {.step = step_loop}, lower_call = {.step = step_call},
+               lower_print = {.step = step_print}, lower_assert = {.step = step_assert};
 
 /* An update in place takes over its operand's memory. */
 static Buf *update_buf(Lower *L, Op *op)
@@ -361,13 +374,10 @@ static Buf *update_buf(Lower *L, Op *op)
 static void lower_op(Lower *L, Op *op)
 {
 	L->loc = op->loc;
-	if (op->code == OP_cond) lower_cond(L, op);
-	else if (op->code == OP_loop) lower_loop(L, op);
-	else if (op->code == OP_call) lower_call(L, op);
-	else if (op->code == OP_print || op->code == OP_assert) lower_effect(L, op);
+	if (lower_row(op->code)->step) lower_row(op->code)->step(L, op);
 	else if (lower_info(L, op->out[0])->stored) {
 		for (int k = 0; k < op->nout; k++) {
-			Buf *b = op->code == OP_dupdate || op->code == OP_scatter ? update_buf(L, op) : NULL;
+			Buf *b = lower_row(op->code)->update ? update_buf(L, op) : NULL;
 			if (!b) b = take_target(L, op->out[k]);
 			settle(L, op->out[k], b ? b : lower_buf(L, BUF_ARENA, op->out[k]->type, op->out[k], NULL));
 		}

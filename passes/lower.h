@@ -38,6 +38,21 @@ const char *lower_name(Lower *L, const char *hint);
 Step *lower_step(Lower *L, StepKind k);
 const Axis *lower_axis(Lower *L, Dim extent, int position);
 
+/* --- one row per op (lower_table.c); the rows of tensor ops are lower_NAME, beside their functions -------------------------------------
+ */
+typedef struct LowerRow {
+	Node *(*pull)(Lower *L, Body *b, Value *v, const Index *idx); /* the element of v at idx; NULL: v is always stored */
+	void (*store)(Lower *L, Op *op);               /* the kernels that fill the results' buffers; NULL: one nest that pulls */
+	void (*step)(Lower *L, Op *op);                /* structure ops and effects: not values to store or pull */
+	int cost;                                      /* operations per pulled element; elementwise: 1 cheap, 8 dear */
+	enum { ONCE, REPEATS, REPEATS_FIRST } repeats; /* reads an element (of its first operand) more than once */
+	bool trivial;                                  /* never worth memory: constants, counters */
+	bool memory;                                   /* reads its operands through memory */
+	bool update;                                   /* operand 0 with parts changed: in place where it may */
+	OpCode combine;                                /* reductions, scans: the running op */
+} LowerRow;
+const LowerRow *lower_row(OpCode c);
+
 /* lower_pull.c */
 Body *body_new(Lower *L, Body *parent);
 Node *node_add(Lower *L, Body *b, NodeKind k, DType d);
@@ -62,5 +77,4 @@ Buf *lower_value_buf(Lower *L, Value *v);
 /* lower_stage.c: emits the kernels that compute v into buf. */
 void lower_stored(Lower *L, Op *op);
 Nest *stage_new(Lower *L, Value *v, Buf *out, const char *what);
-bool op_is_map(OpCode c); /* computed element by element where it is used */
 #endif

@@ -192,24 +192,27 @@ static Idx idx_new(Lower *L, int n)
 	return NEW_ARRAY(L->a, Index, n + 1);
 }
 
-static Node *pull_broadcast(Lower *L, Body *b, Op *op, const Index *idx)
+static Node *pull_broadcast(Lower *L, Body *b, Value *v, const Index *idx)
 {
+	Op *op = v->def;
 	const Attr *d = op_attr(op, AT_dims);
 	Idx in = idx_new(L, d->n);
 	for (int i = 0; i < d->n; i++) in[i] = idx[d->v.ints[i]];
 	return pull(L, b, op->in[0], in);
 }
 
-static Node *pull_transpose(Lower *L, Body *b, Op *op, const Index *idx)
+static Node *pull_transpose(Lower *L, Body *b, Value *v, const Index *idx)
 {
+	Op *op = v->def;
 	const Attr *p = op_attr(op, AT_perm);
 	Idx in = idx_new(L, p->n);
 	for (int i = 0; i < p->n; i++) in[p->v.ints[i]] = idx[i];
 	return pull(L, b, op->in[0], in);
 }
 
-static Node *pull_rev(Lower *L, Body *b, Op *op, const Index *idx)
+static Node *pull_rev(Lower *L, Body *b, Value *v, const Index *idx)
 {
+	Op *op = v->def;
 	const Attr *axes = op_attr(op, AT_axes);
 	const Type *t = op->in[0]->type;
 	Idx in = arena_copy(L->a, idx, sizeof *idx * (size_t)(t->rank + 1));
@@ -220,8 +223,9 @@ static Node *pull_rev(Lower *L, Body *b, Op *op, const Index *idx)
 	return pull(L, b, op->in[0], in);
 }
 
-static Node *pull_slice(Lower *L, Body *b, Op *op, const Index *idx)
+static Node *pull_slice(Lower *L, Body *b, Value *v, const Index *idx)
 {
+	Op *op = v->def;
 	const Attr *lo = op_attr(op, AT_lo), *step = op_attr(op, AT_step);
 	Idx in = idx_new(L, lo->n);
 	for (int i = 0; i < lo->n; i++) in[i] = index_offset(L, index_scale(L, idx[i], dim_int(L->dims, step->v.ints[i])), lo->v.dims[i]);
@@ -262,8 +266,9 @@ static void unflatten(Lower *L, Body *b, Index at, const Dim *dims, int from, in
 
 /* Walks both shapes from the left, closing a group of axes where the products agree: within a group the index goes through its row-major
  * position, so that [B,L,H*D] <-> [B,L,H,D] stays affine wherever it can. */
-static Node *pull_reshape(Lower *L, Body *b, Op *op, const Index *idx)
+static Node *pull_reshape(Lower *L, Body *b, Value *v, const Index *idx)
 {
+	Op *op = v->def;
 	const Type *out = op->out[0]->type, *t = op->in[0]->type;
 	Idx in = idx_new(L, t->rank);
 	int i = 0, k = 0;
@@ -292,8 +297,9 @@ static Node *range_test(Lower *L, Body *b, Node *cond, Index i, Dim lo, Dim hi, 
 	return always ? cond : node_and(L, b, cond, node_test(L, b, i, lo, hi));
 }
 
-static Node *pull_pad(Lower *L, Body *b, Op *op, const Index *idx)
+static Node *pull_pad(Lower *L, Body *b, Value *v, const Index *idx)
 {
+	Op *op = v->def;
 	const Attr *lo = op_attr(op, AT_lo), *hi = op_attr(op, AT_hi), *step = op_attr(op, AT_step);
 	const Type *t = op->in[0]->type;
 	DimCtx *c = L->dims;
@@ -335,8 +341,9 @@ static Node *pull_concat_from(Lower *L, Body *b, Op *op, const Index *idx, int k
 	return n;
 }
 
-static Node *pull_dslice(Lower *L, Body *b, Op *op, const Index *idx)
+static Node *pull_dslice(Lower *L, Body *b, Value *v, const Index *idx)
 {
+	Op *op = v->def;
 	const Attr *axes = op_attr(op, AT_axes), *sizes = op_attr(op, AT_sizes);
 	const Type *t = op->in[0]->type;
 	Idx in = arena_copy(L->a, idx, sizeof *idx * (size_t)(t->rank + 1));
@@ -370,8 +377,9 @@ static Node *in_range(Lower *L, Body *b, Node *cond, Node *x, Dim n)
 	return node_and(L, b, cond, node_intern(L, b, (Node){.kind = N_INRANGE, .dtype = DT_bool, .arg = {x}, .narg = 1, .hi = n}));
 }
 
-static Node *pull_gather(Lower *L, Body *b, Op *op, const Index *idx)
+static Node *pull_gather(Lower *L, Body *b, Value *v, const Index *idx)
 {
+	Op *op = v->def;
 	const Attr *axes = op_attr(op, AT_axes);
 	const Type *t = op->in[0]->type;
 	Idx in = idx_new(L, t->rank);
@@ -417,36 +425,57 @@ static Node *pull_const(Lower *L, Body *b, Value *v, const Index *idx)
 	return node_load(L, b, lower_value_buf(L, v), idx);
 }
 
-static Node *pull_elementwise(Lower *L, Body *b, Op *op, const Index *idx)
+static Node *pull_elementwise(Lower *L, Body *b, Value *v, const Index *idx)
 {
+	Op *op = v->def;
 	Node *arg[3];
 	for (int i = 0; i < op->nin; i++) arg[i] = pull(L, b, op->in[i], idx);
 	return node_op(L, b, op->code, op->out[0]->type->dtype, arg, op->nin);
 }
 
+static Node *pull_concat(Lower *L, Body *b, Value *v, const Index *idx)
+{
+	return pull_concat_from(L, b, v->def, idx, 0, dim_int(L->dims, 0));
+}
+
+static Node *pull_iota(Lower *L, Body *b, Value *v, const Index *idx)
+{
+	return node_index(L, b, idx[0], v->type->dtype);
+}
+
+static Node *pull_dimsize(Lower *L, Body *b, Value *v, const Index *idx)
+{
+	(void)idx;
+	return node_index(L, b, index_dim(L, op_attr(v->def, AT_dim)->v.dim), DT_i32);
+}
+
+static Node *pull_same(Lower *L, Body *b, Value *v, const Index *idx)
+{
+	return pull(L, b, v->def->in[v->index], idx);
+}
+
+void store_concat(Lower *L, Op *op);
+const LowerRow lower_elementwise = {.pull = pull_elementwise, .cost = 8};
+const LowerRow lower_elementwise_cheap = {.pull = pull_elementwise, .cost = 1};
+const LowerRow lower_broadcast = {.pull = pull_broadcast, .repeats = REPEATS};
+const LowerRow lower_transpose = {.pull = pull_transpose};
+const LowerRow lower_rev = {.pull = pull_rev};
+const LowerRow lower_slice = {.pull = pull_slice};
+const LowerRow lower_reshape = {.pull = pull_reshape, .cost = 2};
+const LowerRow lower_pad = {.pull = pull_pad, .cost = 2};
+const LowerRow lower_concat = {.pull = pull_concat, .store = store_concat, .cost = 2};
+const LowerRow lower_dslice = {.pull = pull_dslice};
+const LowerRow lower_gather = {.pull = pull_gather, .cost = 2, .repeats = REPEATS_FIRST};
+const LowerRow lower_const = {.pull = pull_const, .trivial = true};
+const LowerRow lower_iota = {.pull = pull_iota, .trivial = true};
+const LowerRow lower_dimsize = {.pull = pull_dimsize, .trivial = true};
+const LowerRow lower_barrier = {.pull = pull_same};
+
 Node *pull_def(Lower *L, Body *b, Value *v, const Index *idx)
 {
-	Op *op = v->def;
 	Loc old = L->loc;
-	if (op->loc.file) L->loc = op->loc;
-	Node *n = NULL;
-	switch (op->code) {
-	case OP_broadcast: n = pull_broadcast(L, b, op, idx); break;
-	case OP_transpose: n = pull_transpose(L, b, op, idx); break;
-	case OP_rev: n = pull_rev(L, b, op, idx); break;
-	case OP_slice: n = pull_slice(L, b, op, idx); break;
-	case OP_reshape: n = pull_reshape(L, b, op, idx); break;
-	case OP_pad: n = pull_pad(L, b, op, idx); break;
-	case OP_concat: n = pull_concat_from(L, b, op, idx, 0, dim_int(L->dims, 0)); break;
-	case OP_dslice: n = pull_dslice(L, b, op, idx); break;
-	case OP_gather: n = pull_gather(L, b, op, idx); break;
-	case OP_const: n = pull_const(L, b, v, idx); break;
-	case OP_iota: n = node_index(L, b, idx[0], v->type->dtype); break;
-	case OP_dimsize: n = node_index(L, b, index_dim(L, op_attr(op, AT_dim)->v.dim), DT_i32); break;
-	case OP_barrier:
-	case OP_stop_gradient: n = pull(L, b, op->in[v->index], idx); break;
-	default: n = pull_elementwise(L, b, op, idx);
-	}
+	if (v->def->loc.file) L->loc = v->def->loc;
+	Node *n = lower_row(v->def->code)->pull(L, b, v, idx);
 	L->loc = old;
 	return n;
 }

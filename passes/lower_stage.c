@@ -6,26 +6,6 @@
 
 Node *scatter_indices(Lower *L, Body *b, Op *op, const Index *at, Index *in);
 
-bool op_is_map(OpCode c)
-{
-	switch (c) {
-	case OP_broadcast:
-	case OP_transpose:
-	case OP_rev:
-	case OP_slice:
-	case OP_reshape:
-	case OP_pad:
-	case OP_concat:
-	case OP_dslice:
-	case OP_gather:
-	case OP_const:
-	case OP_iota:
-	case OP_dimsize:
-	case OP_barrier: return true;
-	default: return op_is_elementwise(c);
-	}
-}
-
 Nest *stage_new(Lower *L, Value *v, Buf *out, const char *what)
 {
 	Step *s = lower_step(L, STEP_KERNEL);
@@ -54,16 +34,20 @@ static Nest *stage_over(Lower *L, Value *v, Buf *out, const Type *t, Index *idx,
 	return s;
 }
 
-static void lower_map(Lower *L, Value *v, Buf *out)
+static void store_map(Lower *L, Op *op)
 {
+	Value *v = op->out[0];
+	Buf *out = lower_info(L, v)->buf;
 	Index idx[MAX_RANK + 1];
 	Nest *s = stage_over(L, v, out, v->type, idx, op_row(v->def->code)->name);
 	node_store(L, s->body, out, idx, pull_def(L, s->body, v, idx), NULL);
 }
 
 /* One nest per operand. */
-static void lower_concat(Lower *L, Value *v, Buf *out)
+void store_concat(Lower *L, Op *op)
 {
+	Value *v = op->out[0];
+	Buf *out = lower_info(L, v)->buf;
 	int64_t axis = op_int(v->def, AT_axis, 0);
 	Dim at = dim_int(L->dims, 0);
 	for (int k = 0; k < v->def->nin; k++) {
@@ -79,24 +63,6 @@ static void lower_concat(Lower *L, Value *v, Buf *out)
 }
 
 /* --- reductions ------------------------------------------------------------------------------------------------------------------- */
-static OpCode combine_op(OpCode c)
-{
-	switch (c) {
-	case OP_reduce_sum:
-	case OP_cumsum: return OP_add;
-	case OP_reduce_prod:
-	case OP_cumprod: return OP_mul;
-	case OP_reduce_max:
-	case OP_cummax: return OP_maximum;
-	case OP_reduce_min:
-	case OP_cummin: return OP_minimum;
-	case OP_reduce_and: return OP_and;
-	case OP_reduce_or: return OP_or;
-	case OP_cumlogsumexp: return OP_logaddexp;
-	default: return OP_linrec;
-	}
-}
-
 /* The value that op leaves unchanged. */
 Scalar reduce_identity(OpCode op, DType d)
 {
@@ -138,12 +104,13 @@ static void init_stage(Lower *L, Nest *s, Buf *out, OpCode op, const Index *idx,
 	node_store(L, s->init, out, idx, node_const(L, s->init, reduce_identity(op, out->type->dtype)), NULL);
 }
 
-static void lower_reduce(Lower *L, Value *v, Buf *out)
+static void store_reduce(Lower *L, Op *op)
 {
-	Op *op = v->def;
+	Value *v = op->out[0];
+	Buf *out = lower_info(L, v)->buf;
 	const Attr *axes = op_attr(op, AT_axes);
 	const Type *t = op->in[0]->type;
-	OpCode comb = combine_op(op->code);
+	OpCode comb = lower_row(op->code)->combine;
 	bool red[MAX_RANK] = {false};
 	for (int i = 0; i < axes->n; i++) red[axes->v.ints[i]] = true;
 	Index in[MAX_RANK + 1], idx[MAX_RANK + 1];
@@ -173,9 +140,10 @@ static void lower_reduce(Lower *L, Value *v, Buf *out)
 	node_store(L, s->body, out, idx, r, NULL);
 }
 
-static void lower_arg(Lower *L, Value *v, Buf *out)
+static void store_arg(Lower *L, Op *op)
 {
-	Op *op = v->def;
+	Value *v = op->out[0];
+	Buf *out = lower_info(L, v)->buf;
 	int64_t axis = op_int(op, AT_axis, 0);
 	const Type *t = op->in[0]->type;
 	Index in[MAX_RANK + 1], idx[MAX_RANK + 1];
@@ -183,14 +151,14 @@ static void lower_arg(Lower *L, Value *v, Buf *out)
 	const Axis *x = lower_axis(L, t->dim[axis], (int)axis);
 	for (int i = 0, k = 0; i < t->rank; i++) in[i] = i == axis ? index_axis(L, x) : idx[k++];
 	Node *n = node_add(L, s->body, N_ARG, DT_u32);
-	n->op = op->code == OP_argmax ? OP_maximum : OP_minimum;
+	n->op = lower_row(op->code)->combine;
 	n->axis[n->naxis++] = x;
 	n->body = body_new(L, s->body);
 	n->body->result = pull(L, n->body, op->in[0], in);
 	node_store(L, s->body, out, idx, n, NULL);
 }
 
-static void lower_scan(Lower *L, Op *op)
+static void store_scan(Lower *L, Op *op)
 {
 	Value *v = op->out[0];
 	int64_t axis = op_int(op, AT_axis, 0);
@@ -205,7 +173,7 @@ static void lower_scan(Lower *L, Op *op)
 	}
 	s->nkeep = (int)axis;
 	Node *n = node_add(L, s->body, N_SCAN, t->dtype);
-	n->op = combine_op(op->code);
+	n->op = lower_row(op->code)->combine;
 	n->axis[n->naxis++] = x;
 	n->reverse = op_bool(op, AT_reverse);
 	n->exclusive = op_bool(op, AT_exclusive);
@@ -272,9 +240,10 @@ static Node *product(Lower *L, Body *b, DType d, Node *x, Node *y)
 	return node_op(L, b, OP_mul, d, arg, 2);
 }
 
-static void lower_dot(Lower *L, Value *v, Buf *out)
+static void store_dot(Lower *L, Op *op)
 {
-	Op *op = v->def;
+	Value *v = op->out[0];
+	Buf *out = lower_info(L, v)->buf;
 	const Attr *lc = op_attr(op, AT_lhs_contract), *rc = op_attr(op, AT_rhs_contract), *lb = op_attr(op, AT_lhs_batch),
 	           *rb = op_attr(op, AT_rhs_batch);
 	Value *x = op->in[0], *y = op->in[1];
@@ -350,9 +319,10 @@ static void copy_value(Lower *L, Value *x, Buf *out)
 	node_store(L, s->body, out, idx, pull(L, s->body, x, idx), NULL);
 }
 
-static void lower_dupdate(Lower *L, Value *v, Buf *out)
+static void store_dupdate(Lower *L, Op *op)
 {
-	Op *op = v->def;
+	Value *v = op->out[0];
+	Buf *out = lower_info(L, v)->buf;
 	Value *x = op->in[0], *u = op->in[1];
 	const Attr *axes = op_attr(op, AT_axes);
 	copy_value(L, x, out);
@@ -369,9 +339,10 @@ static void lower_dupdate(Lower *L, Value *v, Buf *out)
 	node_store(L, s->body, out, idx, n, strcmp(op_str(op, AT_mode), "add") ? NULL : "add");
 }
 
-static void lower_scatter(Lower *L, Value *v, Buf *out)
+static void store_scatter(Lower *L, Op *op)
 {
-	Op *op = v->def;
+	Value *v = op->out[0];
+	Buf *out = lower_info(L, v)->buf;
 	const char *mode = op_str(op, AT_mode);
 	copy_value(L, op->in[0], out);
 	Index idx[MAX_RANK + 1], in[MAX_RANK + 1];
@@ -390,7 +361,7 @@ static void lower_scatter(Lower *L, Value *v, Buf *out)
 }
 
 /* --- templates: one call for each row ---------------------------------------------------------------------------------------------- */
-static void lower_sort(Lower *L, Op *op)
+static void store_sort(Lower *L, Op *op)
 {
 	int64_t axis = op_int(op, AT_axis, 0);
 	Value *v = op->out[0];
@@ -418,9 +389,10 @@ static void lower_sort(Lower *L, Op *op)
 	n->src2 = lower_buf(L, BUF_ARENA, type_get(L->m, DT_i32, 1, &twice), NULL, "sort_order");
 }
 
-static void lower_searchsorted(Lower *L, Value *v, Buf *out)
+static void store_searchsorted(Lower *L, Op *op)
 {
-	Op *op = v->def;
+	Value *v = op->out[0];
+	Buf *out = lower_info(L, v)->buf;
 	Index idx[MAX_RANK + 1];
 	Buf *table = lower_value_buf(L, op->in[0]);
 	Nest *s = stage_over(L, v, out, v->type, idx, "searchsorted");
@@ -436,9 +408,10 @@ static void lower_searchsorted(Lower *L, Value *v, Buf *out)
 	node_store(L, s->body, out, idx, n, NULL);
 }
 
-static void lower_rng(Lower *L, Value *v, Buf *out)
+static void store_rng(Lower *L, Op *op)
 {
-	Op *op = v->def;
+	Value *v = op->out[0];
+	Buf *out = lower_info(L, v)->buf;
 	const Attr *shape = op_attr(op, AT_shape);
 	int nb = v->type->rank - shape->n;
 	Buf *key = lower_value_buf(L, op->in[0]);
@@ -465,8 +438,10 @@ static void lower_rng(Lower *L, Value *v, Buf *out)
 	r->hi = n;
 }
 
-static void lower_bitcast(Lower *L, Value *v, Buf *out)
+static void store_bitcast(Lower *L, Op *op)
 {
+	Value *v = op->out[0];
+	Buf *out = lower_info(L, v)->buf;
 	Buf *src = lower_value_buf(L, v->def->in[0]);
 	Nest *s = stage_new(L, v, out, "bitcast");
 	Node *n = node_add(L, s->body, N_RAW, v->type->dtype);
@@ -478,35 +453,30 @@ static void lower_bitcast(Lower *L, Value *v, Buf *out)
 	n->hi = dim_scale(L->dims, type_size(L->m, v->type), dtype_bytes(v->type->dtype), 1);
 }
 
+const LowerRow lower_reduce_sum = {.store = store_reduce, .combine = OP_add};
+const LowerRow lower_reduce_prod = {.store = store_reduce, .combine = OP_mul};
+const LowerRow lower_reduce_max = {.store = store_reduce, .combine = OP_maximum};
+const LowerRow lower_reduce_min = {.store = store_reduce, .combine = OP_minimum};
+const LowerRow lower_reduce_and = {.store = store_reduce, .combine = OP_and};
+const LowerRow lower_reduce_or = {.store = store_reduce, .combine = OP_or};
+const LowerRow lower_argmax = {.store = store_arg, .combine = OP_maximum};
+const LowerRow lower_argmin = {.store = store_arg, .combine = OP_minimum};
+const LowerRow lower_cumsum = {.store = store_scan, .combine = OP_add};
+const LowerRow lower_cumprod = {.store = store_scan, .combine = OP_mul};
+const LowerRow lower_cummax = {.store = store_scan, .combine = OP_maximum};
+const LowerRow lower_cummin = {.store = store_scan, .combine = OP_minimum};
+const LowerRow lower_cumlogsumexp = {.store = store_scan, .combine = OP_logaddexp};
+const LowerRow lower_linrec = {.store = store_scan, .combine = OP_linrec};
+const LowerRow lower_dot = {.store = store_dot, .repeats = REPEATS};
+const LowerRow lower_dupdate = {.store = store_dupdate, .update = true};
+const LowerRow lower_scatter = {.store = store_scatter, .update = true};
+const LowerRow lower_sort = {.store = store_sort};
+const LowerRow lower_searchsorted = {.store = store_searchsorted};
+const LowerRow lower_rng_bits = {.store = store_rng, .memory = true};
+const LowerRow lower_bitcast = {.store = store_bitcast, .memory = true};
+
 void lower_stored(Lower *L, Op *op)
 {
-	Value *v = op->out[0];
-	Buf *out = lower_info(L, v)->buf;
-	switch (op->code) {
-	case OP_concat: lower_concat(L, v, out); break;
-	case OP_reduce_sum:
-	case OP_reduce_prod:
-	case OP_reduce_max:
-	case OP_reduce_min:
-	case OP_reduce_and:
-	case OP_reduce_or: lower_reduce(L, v, out); break;
-	case OP_argmax:
-	case OP_argmin: lower_arg(L, v, out); break;
-	case OP_cumsum:
-	case OP_cumprod:
-	case OP_cummax:
-	case OP_cummin:
-	case OP_cumlogsumexp:
-	case OP_linrec: lower_scan(L, op); break;
-	case OP_dot: lower_dot(L, v, out); break;
-	case OP_dupdate: lower_dupdate(L, v, out); break;
-	case OP_scatter: lower_scatter(L, v, out); break;
-	case OP_sort: lower_sort(L, op); break;
-	case OP_searchsorted: lower_searchsorted(L, v, out); break;
-	case OP_rng_bits: lower_rng(L, v, out); break;
-	case OP_bitcast: lower_bitcast(L, v, out); break;
-	default:
-		for (int k = 0; k < op->nout; k++)
-			if (lower_info(L, op->out[k])->buf) lower_map(L, op->out[k], lower_info(L, op->out[k])->buf);
-	}
+	const LowerRow *row = lower_row(op->code);
+	(row->store ? row->store : store_map)(L, op);
 }

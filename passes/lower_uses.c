@@ -81,37 +81,31 @@ static bool same_but_ones(const Type *a, const Type *b)
 static int op_cost(const Op *op)
 {
 	if (op->code == OP_reshape && same_but_ones(op->in[0]->type, op->out[0]->type)) return 0;
-	if (op->code == OP_concat || op->code == OP_pad || op->code == OP_gather || op->code == OP_reshape) return 2;
-	if (!op_is_elementwise(op->code)) return 0;
-	return op_row(op->code)->flags & OPF_CHEAP ? 1 : 8;
+	return lower_row(op->code)->cost;
 }
 
 static bool is_trivial(const Value *v)
 {
-	return !v->def || v->def->code == OP_const || v->def->code == OP_iota || v->def->code == OP_dimsize;
+	return !v->def || lower_row(v->def->code)->trivial;
 }
 
 /* Does a use of v in op compute an element of v more than once? */
 static bool repeats(const Op *op, const Value *v)
 {
-	switch (op->code) {
-	case OP_broadcast: return true;
-	case OP_dot: return true;
-	case OP_gather: return op->in[0] == v;
-	default: return false;
-	}
+	const LowerRow *row = lower_row(op->code);
+	return row->repeats == REPEATS || (row->repeats == REPEATS_FIRST && op->in[0] == v);
 }
 
 static bool needs_memory(const Op *op)
 {
-	return op->nregion || op->code == OP_call || op->code == OP_print || op->code == OP_assert || op->code == OP_rng_bits ||
-	       op->code == OP_bitcast;
+	const LowerRow *row = lower_row(op->code);
+	return row->step || row->memory;
 }
 
 static void decide(Lower *L, Op *op)
 {
-	if (op->nregion || op->code == OP_call || !op->nout) return;
-	if (!op_is_map(op->code)) {
+	if (lower_row(op->code)->step) return;
+	if (!lower_row(op->code)->pull) {
 		for (int i = 0; i < op->nout; i++) lower_info(L, op->out[i])->stored = true;
 		return;
 	}
@@ -203,7 +197,7 @@ bool value_reads(Lower *L, Value *v, Value *p)
 
 static bool is_update(const Op *op)
 {
-	return op->code == OP_dupdate || op->code == OP_scatter;
+	return lower_row(op->code)->update;
 }
 
 /* An update may overwrite its operand when nobody reads that afterwards; what is written must not read it meanwhile: it is stored first. */
