@@ -71,7 +71,8 @@ static Emit emit_new(Program *p, CodegenOptions o)
 	const char *name = o.prefix ? o.prefix : p->m->name;
 	if (isdigit((unsigned char)*name)) sb_put(&b, "m");
 	for (const char *s = name; *s; s++) sb_putc(&b, isalnum((unsigned char)*s) ? *s : '_');
-	if (!strcmp(sb_text(&b), "mx") || !strncmp(sb_text(&b), "mx_", 3)) sb_putc(&b, '_'); /* mx_clamp and the like are the support functions' */
+	if (!strcmp(sb_text(&b), "mx") || !strncmp(sb_text(&b), "mx_", 3))
+		sb_putc(&b, '_'); /* mx_clamp and the like are the support functions' */
 	e.prefix = arena_strdup(e.a, sb_text(&b));
 	char *up = arena_strdup(e.a, e.prefix);
 	for (char *s = up; *s; s++) *s = (char)toupper((unsigned char)*s);
@@ -156,7 +157,12 @@ void codegen_c(StrBuf *out, Program *p, CodegenOptions o)
 	sb_put(out, "#include <math.h>\n#include <stdbool.h>\n#include <stddef.h>\n#include <stdint.h>\n#include <string.h>\n");
 	if (o.header_name) sb_printf(out, "#include \"%s\"\n", o.header_name);
 	sb_put(out,
-	       "\n#if defined(__clang__)\n#pragma STDC FP_CONTRACT OFF\n#endif\n#ifdef __cplusplus\n#define restrict __restrict\n#endif\n\n");
+	       "\n#if defined(__clang__)\n#pragma STDC FP_CONTRACT OFF\n#endif\n#ifdef __cplusplus\n#define restrict __restrict\n#endif\n");
+	/* gcc 12 at -O3 forgets, where it inlines two kernels into one function, that their restrict parameters may name the same memory:
+	 * tests/test_fuzz_programs.py, seed 100. */
+	sb_put(
+	    out,
+	    "#if defined(__GNUC__) && !defined(__clang__)\n#define MX_KERNEL __attribute__((noinline))\n#else\n#define MX_KERNEL\n#endif\n\n");
 	sb_put(out, sb_text(&support));
 	sb_putn(out, text.at, text.n);
 }

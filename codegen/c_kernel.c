@@ -219,7 +219,7 @@ void emit_kernel(Emit *e, Kernel *k, int number)
 		sb_printf(&args, "%s%s", n++ ? ", " : "", d);
 	}
 	const char *place = emit_place(e, k->stages[k->nstages - 1]->loc);
-	sb_printf(e->code, "/* %s%s%s */\nstatic void %s(%s)\n{\n%s}\n\n", describe(e, k), place ? "  " : "", place ? place : "", name,
-	          n ? sb_text(&params) : "void", text);
+	sb_printf(e->code, "/* %s%s%s */\nstatic MX_KERNEL void %s(%s)\n{\n%s}\n\n", describe(e, k), place ? "  " : "", place ? place : "",
+	          name, n ? sb_text(&params) : "void", text);
 	emit_line(e, "%s(%s);", name, n ? sb_text(&args) : "");
 }

@@ -16,6 +16,7 @@ SEEDS = range(1, 101 if os.environ.get("MLXCC_FULL") == "1" else 5)
 KEPT = [3, 4]
 
 
+
 @pytest.mark.parametrize("seed", sorted({*SEEDS, *KEPT}))
 def test_interpreter_and_c_agree(mlxcc, tmp_path, seed):
     source = tmp_path / f"programs{seed}.mx"
@@ -33,6 +34,21 @@ def test_c_has_no_undefined_behaviour(mlxcc, tmp_path):
     env = {**os.environ, "CC": "gcc -O1 -fsanitize=undefined -fno-sanitize-recover=all"}
     r = subprocess.run([mlxcc, "verify", str(source)], capture_output=True, text=True, timeout=600, env=env)
     assert r.returncode == 0 and f"{COUNT} verified, 0 failed" in r.stdout, r.stderr[-3000:] + r.stdout[-500:]
+
+
+KERNELS_OVER_ONE_BUFFER = """dim N in 1..6;
+export fn f(x: i8[N, 4, 5]) {
+  let s = sum(flip(x, axis=2), axis=0, keepdims=true);
+  return s * s, s;
+}
+"""
+
+
+def test_kernels_that_share_memory_at_o3(mlxcc, tmp_path):
+    """One kernel writes what the next reads, both through restrict parameters: gcc 12 gets it wrong when it inlines both."""
+    (tmp_path / "shared.mx").write_text(KERNELS_OVER_ONE_BUFFER)
+    r = subprocess.run([mlxcc, "verify", str(tmp_path / "shared.mx"), "--trials=20"], capture_output=True, text=True, env={**os.environ, "CC": "gcc -O3"})
+    assert r.returncode == 0, r.stderr
 
 
 def test_generator_is_deterministic():
