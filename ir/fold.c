@@ -210,7 +210,8 @@ static bool fold_constant(Builder *b, const OpView *v, Value **out, int nout)
 	counted.nout = n;
 	ir_eval_op(scratch, &counted, type, in, res);
 	for (int i = 0; i < n; i++) out[i] = ir_const(b, res[i]);
-	if (v->code == OP_transpose && v->in[0]->name && !out[0]->name)
+	/* a leaf of baked weights stays known; another name is given by who uses the result */
+	if (v->code == OP_transpose && v->in[0]->name && strchr(v->in[0]->name, '.') && !out[0]->name)
 		out[0]->name = module_str(b->m, arena_printf(b->m->arena, "%s.T", v->in[0]->name));
 	arena_free(scratch);
 	return true;
