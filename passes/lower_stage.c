@@ -36,11 +36,14 @@ static Nest *stage_over(Lower *L, Value *v, Buf *out, const Type *t, Index *idx,
 
 static void store_map(Lower *L, Op *op)
 {
-	Value *v = op->out[0];
-	Buf *out = lower_info(L, v)->buf;
-	Index idx[MAX_RANK + 1];
-	Nest *s = stage_over(L, v, out, v->type, idx, op_row(v->def->code)->name);
-	node_store(L, s->body, out, idx, pull_def(L, s->body, v, idx), NULL);
+	for (int k = 0; k < op->nout; k++) {
+		Value *v = op->out[k];
+		Buf *out = lower_info(L, v)->buf;
+		Index idx[MAX_RANK + 1];
+		if (!out) continue;
+		Nest *s = stage_over(L, v, out, v->type, idx, op_row(op->code)->name);
+		node_store(L, s->body, out, idx, pull_def(L, s->body, v, idx), NULL);
+	}
 }
 
 /* One nest per operand. */
