@@ -321,6 +321,19 @@ static void split_function(Arena *a, Options *o)
 	o->input = arena_strndup(a, o->input, (size_t)(colon - o->input));
 }
 
+/* Two words that are no options: two files, or a command that does not exist. */
+static bool two_inputs(Diag *d, const char *first, const char *second)
+{
+	const char *names[CMD_COUNT];
+	int n = 0;
+	for (int c = CMD_RUN; c < CMD_COUNT; c++) names[n++] = commands[c].name;
+	if (strchr(first, '.')) return wrong(d, "cli.argument", "one file at a time: `%s` and `%s`", first, second);
+	wrong(d, "cli.command", "there is no command `%s`", first);
+	const char *near = diag_suggest(first, names, n);
+	if (near) diag_help(d, "did you mean `%s`?", near);
+	return false;
+}
+
 bool options_parse(Arena *a, Diag *d, int argc, char **argv, Options *o)
 {
 	*o = (Options){.trials = 3, .passes = {.bisect = -1}};
@@ -335,7 +348,7 @@ bool options_parse(Arena *a, Diag *d, int argc, char **argv, Options *o)
 			if (!parse_option(a, d, argc, argv, &i, o)) return false;
 		} else if (o->input && o->command == CMD_RUN && split_pair(a, argv[i], &pair)) VEC_PUSH(a, o->args, pair);
 		else if (o->input && o->command == CMD_RUN) return wrong(d, "cli.argument", "`%s`: arguments are given as NAME=VALUE", argv[i]);
-		else if (o->input) return wrong(d, "cli.argument", "one file at a time: `%s` and `%s`", o->input, argv[i]);
+		else if (o->input) return two_inputs(d, o->input, argv[i]);
 		else o->input = argv[i];
 	}
 	if (o->help || o->version || o->list_passes) return true;

@@ -93,6 +93,7 @@ def test_man_page_has_every_option(cli):
     (["model.mx", "-o", "x.c", "--weights", "net"], "--weights takes NAME=FILE"),
     (["model.mx", "-o", "nowhere/x.c"], "cannot write: No such file or directory"),
     (["check"], "no input file"),
+    (["chek", "model.mx"], "there is no command `chek`"),
     (["check", "model.mx", "--interp"], "has no option `--interp`"),
     (["run", "model.mx:apply", "7"], "arguments are given as NAME=VALUE"),
     (["run", "model.mx:aply"], "aply"),
