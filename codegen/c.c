@@ -160,9 +160,13 @@ void codegen_c(StrBuf *out, Program *p, CodegenOptions o)
 	       "\n#if defined(__clang__)\n#pragma STDC FP_CONTRACT OFF\n#endif\n#ifdef __cplusplus\n#define restrict __restrict\n#endif\n");
 	/* gcc 12 at -O3 forgets, where it inlines two kernels into one function, that their restrict parameters may name the same memory:
 	 * tests/test_fuzz_programs.py, seed 100. */
-	sb_put(
-	    out,
-	    "#if defined(__GNUC__) && !defined(__clang__)\n#define MX_KERNEL __attribute__((noinline))\n#else\n#define MX_KERNEL\n#endif\n\n");
+	sb_put(out,
+	       "#if defined(__GNUC__) && !defined(__clang__)\n#define MX_KERNEL __attribute__((noinline))\n#else\n#define MX_KERNEL\n#endif\n");
+	if (strstr(sb_text(&text), "MX_NO_VECTOR"))
+		sb_put(out, "#if defined(__GNUC__) && !defined(__clang__)\n#define MX_NO_VECTOR "
+		            "__attribute__((optimize(\"no-tree-loop-vectorize\")))\n#else\n"
+		            "#define MX_NO_VECTOR\n#endif\n");
+	sb_putc(out, '\n');
 	sb_put(out, sb_text(&support));
 	sb_putn(out, text.at, text.n);
 }

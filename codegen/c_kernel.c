@@ -162,6 +162,28 @@ static bool same_memory(const Used *u, const Kernel *k)
 	return false;
 }
 
+/* Does x come from a bool that was made a number? */
+static bool from_bool(const Node *x)
+{
+	if (x->kind == N_OP && x->op == OP_convert && x->from == DT_bool) return true;
+	for (int i = 0; i < x->narg; i++)
+		if (x->kind == N_OP && from_bool(x->arg[i])) return true;
+	return false;
+}
+
+static void indexes_by_bool(void *p, Node *n)
+{
+	if (n->kind == N_CLAMP && from_bool(n->arg[0])) *(bool *)p = true;
+}
+
+/* gcc 12 at -O3 without AVX2 reads table[a <= b] at 0 and -1 where it vectorises the loop: such kernels are not vectorised there. */
+static const char *kernel_attribute(const Kernel *k)
+{
+	bool by_bool = false;
+	for (int i = 0; i < k->nstages; i++) body_walk(k->stages[i]->body, indexes_by_bool, &by_bool);
+	return by_bool ? "MX_KERNEL MX_NO_VECTOR" : "MX_KERNEL";
+}
+
 /* Scalars that the kernel writes are seen through a pointer inside it. */
 void emit_kernel(Emit *e, Kernel *k, int number)
 {
@@ -219,7 +241,7 @@ void emit_kernel(Emit *e, Kernel *k, int number)
 		sb_printf(&args, "%s%s", n++ ? ", " : "", d);
 	}
 	const char *place = emit_place(e, k->stages[k->nstages - 1]->loc);
-	sb_printf(e->code, "/* %s%s%s */\nstatic MX_KERNEL void %s(%s)\n{\n%s}\n\n", describe(e, k), place ? "  " : "", place ? place : "",
-	          name, n ? sb_text(&params) : "void", text);
+	sb_printf(e->code, "/* %s%s%s */\nstatic %s void %s(%s)\n{\n%s}\n\n", describe(e, k), place ? "  " : "", place ? place : "",
+	          kernel_attribute(k), name, n ? sb_text(&params) : "void", text);
 	emit_line(e, "%s(%s);", name, n ? sb_text(&args) : "");
 }
