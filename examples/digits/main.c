@@ -4,6 +4,7 @@
  *   usage: digits DATA_FOLDER WEIGHTS.safetensors
  *
  * Everything that the network needs is memory: the caller allocates it, the generated functions fill it. */
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -97,71 +98,102 @@ static void show(const float *image)
 	}
 }
 
-int main(int argc, char **argv)
-{
-	enum { TOTAL = 1797, TEST = TOTAL / 5, TRAIN = TOTAL - TEST };
-	if (argc != 3) return fprintf(stderr, "usage: %s DATA_FOLDER WEIGHTS.safetensors\n", argv[0]), 2;
-	unsigned char *images = read_u8(argv[1], "images.npy", (size_t)TOTAL * PIXELS), *labels = read_u8(argv[1], "labels.npy", TOTAL);
-
-	/* The parameters and the optimizer's state: the header lists the leaves of each structure. */
+typedef struct Digits {
+	unsigned char *images, *labels;
 	digits_Net net;
 	digits_Adam adam;
-#define ALLOCATE_NET(path, type, dtype, count, rank, ...) if (!(net.path = calloc(count, sizeof(type)))) fail("out of memory for", #path);
-#define ALLOCATE_ADAM(path, type, dtype, count, rank, ...) if (!(adam.path = calloc(count, sizeof(type)))) fail("out of memory for", #path);
+	void *arena;
+	unsigned state;            /* of the shuffles */
+} Digits;
+
+enum { TOTAL = 1797, FOLDS = 5 };
+
+static void put_image(const Digits *d, int example, float *x)
+{
+	for (int p = 0; p < PIXELS; p++) x[p] = d->images[example * PIXELS + p];
+}
+
+/* Fresh parameters, then EPOCHS passes over order[0..n), shuffled each time; loss[] receives the mean of each pass. */
+static void train(Digits *d, int *order, int n, float *loss)
+{
+	static float x[BATCH * PIXELS];
+	static int32_t y[BATCH];
+	if (digits_init(7, &d->net, &d->adam, d->arena)) fail("digits_init", "failed");
+	for (int e = 0; e < EPOCHS; e++) {
+		double sum = 0;
+		shuffle(order, n, &d->state);
+		for (int at = 0; at < n; at += BATCH) {
+			int b = n - at < BATCH ? n - at : BATCH;
+			float l;
+			for (int i = 0; i < b; i++) {
+				y[i] = d->labels[order[at + i]];
+				put_image(d, order[at + i], x + i * PIXELS);
+			}
+			if (digits_train_step(&d->net, &d->adam, x, y, &l, b, d->arena)) fail("digits_train_step", "failed");
+			sum += (double)l * b;
+		}
+		loss[e] = (float)(sum / n);
+		progress(e, loss[e]);
+	}
+}
+
+/* How many of the n held-back examples the network reads right. */
+static int test(Digits *d, const int *held, int n, bool picture)
+{
+	int right = 0;
+	for (int i = 0; i < n; i++) {
+		float x[PIXELS], scores[CLASSES];
+		put_image(d, held[i], x);
+		if (digits_predict(&d->net, x, scores, 1, d->arena)) fail("digits_predict", "failed");
+		right += best(scores) == d->labels[held[i]];
+		if (i == 0 && picture) {
+			show(x);
+			printf("    is a %d; the network says %d with probability %.2f\n", d->labels[held[i]], best(scores), scores[best(scores)]);
+		}
+	}
+	return right;
+}
+
+/* Each fifth of the images is held back once, so that no lucky split decides the figure. */
+int main(int argc, char **argv)
+{
+	if (argc != 3) return fprintf(stderr, "usage: %s DATA_FOLDER WEIGHTS.safetensors\n", argv[0]), 2;
+	Digits d = {.images = read_u8(argv[1], "images.npy", (size_t)TOTAL * PIXELS), .labels = read_u8(argv[1], "labels.npy", TOTAL), .state = 1};
+
+	/* The parameters and the optimizer's state: the header lists the leaves of each structure. */
+#define ALLOCATE_NET(path, type, dtype, count, rank, ...) if (!(d.net.path = calloc(count, sizeof(type)))) fail("out of memory for", #path);
+#define ALLOCATE_ADAM(path, type, dtype, count, rank, ...) if (!(d.adam.path = calloc(count, sizeof(type)))) fail("out of memory for", #path);
 	DIGITS_NET_LEAVES(ALLOCATE_NET)
 	DIGITS_ADAM_LEAVES(ALLOCATE_ADAM)
 	size_t bytes = DIGITS_TRAIN_STEP_ARENA_BYTES;
 	if (bytes < DIGITS_PREDICT_ARENA_BYTES) bytes = DIGITS_PREDICT_ARENA_BYTES;
 	if (bytes < DIGITS_INIT_ARENA_BYTES) bytes = DIGITS_INIT_ARENA_BYTES;
-	void *arena = malloc(bytes + 1);
-	if (!arena) fail("out of memory for", "the arena");
-	if (digits_init(7, &net, &adam, arena)) fail("digits_init", "failed");
+	if (!(d.arena = malloc(bytes + 1))) fail("out of memory for", "the arena");
 
-	int order[TOTAL];
-	unsigned state = 42;
-	for (int i = 0; i < TOTAL; i++) order[i] = i;
-	shuffle(order, TOTAL, &state); /* the first TRAIN are trained on, the rest are held back */
-
-	static float x[BATCH * PIXELS], loss[EPOCHS];
-	static int32_t y[BATCH];
-	printf("  %d images to train on, %d held back\n", TRAIN, TEST);
-	for (int e = 0; e < EPOCHS; e++) {
-		shuffle(order, TRAIN, &state);
-		double sum = 0;
-		for (int at = 0; at < TRAIN; at += BATCH) {
-			int n = TRAIN - at < BATCH ? TRAIN - at : BATCH;
-			float l;
-			for (int i = 0; i < n; i++) {
-				y[i] = labels[order[at + i]];
-				for (int p = 0; p < PIXELS; p++) x[i * PIXELS + p] = images[order[at + i] * PIXELS + p];
-			}
-			if (digits_train_step(&net, &adam, x, y, &l, n, arena)) fail("digits_train_step", "failed");
-			sum += (double)l * n;
-		}
-		loss[e] = (float)(sum / TRAIN);
-		progress(e, loss[e]);
-	}
-	draw_curve(loss);
-
+	static int all[TOTAL], order[TOTAL];
+	static float loss[EPOCHS];
 	int right = 0;
-	for (int i = TRAIN; i < TOTAL; i++) {
-		float scores[CLASSES];
-		for (int p = 0; p < PIXELS; p++) x[p] = images[order[i] * PIXELS + p];
-		if (digits_predict(&net, x, scores, 1, arena)) fail("digits_predict", "failed");
-		right += best(scores) == labels[order[i]];
-		if (i < TRAIN + 2) {
-			show(x);
-			printf("    is a %d; the network says %d with probability %.2f\n", labels[order[i]], best(scores), scores[best(scores)]);
-		}
+	for (int i = 0; i < TOTAL; i++) all[i] = i;
+	shuffle(all, TOTAL, &d.state);
+	for (int f = 0; f < FOLDS; f++) {
+		int from = TOTAL * f / FOLDS, to = TOTAL * (f + 1) / FOLDS, n = TOTAL - (to - from), k = 0;
+		for (int i = 0; i < TOTAL; i++)
+			if (i < from || i >= to) order[k++] = all[i];
+		for (int i = from; i < to; i++) order[k++] = all[i];
+		train(&d, order, n, loss);
+		if (f == 0) draw_curve(loss);
+		int r = test(&d, order + n, to - from, f == 0);
+		printf("  fifth %d of %d: trained on %d images, %d of %d unseen ones right (%.1f %%)\n", f + 1, FOLDS, n, r, to - from, 100.0 * r / (to - from));
+		right += r;
 	}
-	save(&net, argv[2]);
-	printf("  weights saved to %s\n  test accuracy %.1f %% (%d of %d unseen images)\n", argv[2], 100.0 * right / TEST, right, TEST);
+	save(&d.net, argv[2]);
+	printf("  weights of the last run saved to %s\n  test accuracy %.1f %% (%d of %d images, each unseen when it was read)\n", argv[2], 100.0 * right / TOTAL, right, TOTAL);
 
-#define RELEASE_NET(path, type, dtype, count, rank, ...) free(net.path);
-#define RELEASE_ADAM(path, type, dtype, count, rank, ...) free(adam.path);
+#define RELEASE_NET(path, type, dtype, count, rank, ...) free(d.net.path);
+#define RELEASE_ADAM(path, type, dtype, count, rank, ...) free(d.adam.path);
 	DIGITS_NET_LEAVES(RELEASE_NET)
 	DIGITS_ADAM_LEAVES(RELEASE_ADAM)
-	free(arena), free(images), free(labels);
+	free(d.arena), free(d.images), free(d.labels);
 	return 0;
 }
 

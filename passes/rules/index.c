@@ -4,13 +4,6 @@
 #include <assert.h>
 #include <string.h>
 
-#define TRANSPOSE(name)                                                                                                                    \
-	TransposeRule transpose_##name;                                                                                                        \
-	Value *transpose_##name(Builder *b, const OpView *v, int k, Value *const *g)
-#define BATCH(name)                                                                                                                        \
-	BatchRule batch_##name;                                                                                                                \
-	void batch_##name(Builder *b, const OpView *v, Value *const *in, const bool *isb, Dim n, Value **out)
-
 /* --- dslice, dupdate ---------------------------------------------------------------------------------------------------- */
 TRANSPOSE(dslice)
 {

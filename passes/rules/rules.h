@@ -86,4 +86,14 @@ Value *rule_again(Builder *b, const OpView *v, Value *const *in);
 void rule_again_n(Builder *b, const OpView *v, Value *const *in, Value **out);
 /* The attributes of v with axis moved up by one / axes moved up by one; for ops whose rule is "shift axes by one". */
 const Attr *rule_attrs_up(Builder *b, const OpView *v);
+/* A rule's head: declares and defines it by its name, so that table.c and the definition can't disagree. */
+#define TRANSPOSE(name)                                                                                                                    \
+	TransposeRule transpose_##name;                                                                                                        \
+	Value *transpose_##name(Builder *b, const OpView *v, int k, Value *const *g)
+#define BATCH(name)                                                                                                                        \
+	BatchRule batch_##name;                                                                                                                \
+	void batch_##name(Builder *b, const OpView *v, Value *const *in, const bool *isb, Dim n, Value **out)
+#define JVP(name)                                                                                                                          \
+	JvpRule jvp_##name;                                                                                                                    \
+	void jvp_##name(Builder *b, const OpView *v, Value *const *t, Value **dt)
 #endif

@@ -2,15 +2,6 @@
 #include "rules.h"
 #include <math.h>
 
-#define TRANSPOSE(name)                                                                                                                    \
-	TransposeRule transpose_##name;                                                                                                        \
-	Value *transpose_##name(Builder *b, const OpView *v, int k, Value *const *g)
-#define JVP(name)                                                                                                                          \
-	JvpRule jvp_##name;                                                                                                                    \
-	void jvp_##name(Builder *b, const OpView *v, Value *const *t, Value **dt)
-#define BATCH(name)                                                                                                                        \
-	BatchRule batch_##name;                                                                                                                \
-	void batch_##name(Builder *b, const OpView *v, Value *const *in, const bool *isb, Dim n, Value **out)
 #define BATCH_UP(name)                                                                                                                     \
 	BATCH(name)                                                                                                                            \
 	{                                                                                                                                      \

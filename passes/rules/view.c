@@ -3,12 +3,6 @@
 #include <assert.h>
 #include <stddef.h>
 
-#define TRANSPOSE(name)                                                                                                                    \
-	TransposeRule transpose_##name;                                                                                                        \
-	Value *transpose_##name(Builder *b, const OpView *v, int k, Value *const *g)
-#define BATCH(name)                                                                                                                        \
-	BatchRule batch_##name;                                                                                                                \
-	void batch_##name(Builder *b, const OpView *v, Value *const *in, const bool *isb, Dim n, Value **out)
 /* Ops without operands are never batched. */
 #define SOURCE(name)                                                                                                                       \
 	BATCH(name)                                                                                                                            \
