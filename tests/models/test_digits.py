@@ -80,7 +80,8 @@ def close(a, b, rtol=1e-5):
 
 def close_norm(a, b, rtol=1e-5):
     """Relative in the Euclidean norm. Adam divides by sqrt(v): where a gradient is next to nothing, rounding decides a weight's step; single elements of
-    JAX's own float32 run differ from its float64 run by up to 5e-5 of the largest weight (ours by 2e-5)."""
+    JAX's own float32 run differ from its float64 run by up to 5e-5 of the largest weight (ours by 2e-5). Element by element the two are compared in
+    float64, below."""
     a, b = np.asarray(a, np.float64), np.asarray(b, np.float64)
     assert np.linalg.norm(a - b) <= rtol * np.linalg.norm(b), np.linalg.norm(a - b) / np.linalg.norm(b)
     assert np.abs(a - b).max() <= 1e-4 * np.abs(b).max()
@@ -123,20 +124,27 @@ def test_gradient_equals_mlx(gradients):
         close(a, np.array(ref[name]))
 
 
-@pytest.fixture(scope="module")
-def trained(mlxcc, tmp_path_factory):
-    lib = library(mlxcc, ROOT / "tests/models/digits_grad.mx", tmp_path_factory.mktemp("adam"))
+def adam_steps(mlxcc, tmp, step, dtype):
+    """20 steps of the compiled program on batches of 64: the inputs and the trained weights."""
+    lib = library(mlxcc, ROOT / "tests/models/digits_grad.mx", tmp)
     x, y = data(64 * 20)
-    p = [a.copy() for a in weights()]
+    x = x.astype(dtype)
+    p = [a.astype(dtype) for a in weights()]
     state = [np.zeros((), np.uint64)] + [np.zeros_like(a) for a in p + p]
-    loss = np.zeros((), np.float32)
-    lib.digits_grad_adam_step_arena_bytes.restype = ctypes.c_size_t
-    arena = np.zeros(lib.digits_grad_adam_step_arena_bytes(ctypes.c_ssize_t(64)) + 64, np.uint8)
+    loss = np.zeros((), dtype)
+    size, run = getattr(lib, f"digits_grad_{step}_arena_bytes"), getattr(lib, f"digits_grad_{step}")
+    size.restype = ctypes.c_size_t
+    arena = np.zeros(size(ctypes.c_ssize_t(64)) + 64, np.uint8)
     for i in range(20):
         xb, yb = x[64 * i:64 * i + 64].copy(), y[64 * i:64 * i + 64].copy()
-        assert lib.digits_grad_adam_step(pointers(p), pointers(state), ptr(xb), ptr(yb), ptr(loss), ctypes.c_ssize_t(64), ptr(arena)) == 0
+        assert run(pointers(p), pointers(state), ptr(xb), ptr(yb), ptr(loss), ctypes.c_ssize_t(64), ptr(arena)) == 0
     assert state[0] == 20
     return x, y, p
+
+
+@pytest.fixture(scope="module")
+def trained(mlxcc, tmp_path_factory):
+    return adam_steps(mlxcc, tmp_path_factory.mktemp("adam"), "adam_step", np.float32)
 
 
 def test_twenty_adam_steps_equal_mlx(trained):
@@ -157,12 +165,11 @@ def test_twenty_adam_steps_equal_mlx(trained):
         close(a, np.array(ref[name]))
 
 
-def test_twenty_adam_steps_equal_jax(trained):
+def jax_adam(x, y, dtype):
     import jax
     import jax.numpy as jnp
 
-    x, y, p = trained
-    q, m, v = weights(), [0.0] * 6, [0.0] * 6
+    q, m, v = [a.astype(dtype) for a in weights()], [0.0] * 6, [0.0] * 6
     step = jax.jit(jax.grad(jax_loss))
     for i in range(20):
         g = step(q, x[64 * i:64 * i + 64], y[64 * i:64 * i + 64])
@@ -170,5 +177,21 @@ def test_twenty_adam_steps_equal_jax(trained):
             m[k] = 0.9 * m[k] + 0.1 * g[k]
             v[k] = 0.999 * v[k] + 0.001 * g[k] * g[k]
             q[k] = q[k] - 1e-3 * m[k] / (jnp.sqrt(v[k]) + 1e-8)
-    for a, b in zip(p, q):
+    return [np.asarray(a) for a in q]
+
+
+def test_twenty_adam_steps_equal_jax(trained):
+    x, y, p = trained
+    for a, b in zip(p, jax_adam(x, y, np.float32)):
         close_norm(a, b)
+
+
+def test_twenty_adam_steps_equal_jax_in_float64(mlxcc, tmp_path):
+    import jax
+
+    x, y, p = adam_steps(mlxcc, tmp_path, "adam_step64", np.float64)
+    with jax.enable_x64(True):
+        for a, b in zip(p, jax_adam(x, y, np.float64)):
+            assert a.dtype == b.dtype == np.float64
+            close(a, b)
+            assert np.allclose(a, b, rtol=1e-5, atol=0), "every single weight"
