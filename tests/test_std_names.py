@@ -17,8 +17,8 @@ precompiled_cuda_kernel seed""".split()
 CLASSES = """ArrayAt ArrayIterator ArrayLike Device DeviceType Dtype DtypeCategory FunctionExporter PrintOptions Stream StreamContext ThreadLocalStream""".split()
 # Said in another way: custom_vjp and custom_jvp; types are compared, not asked.
 OTHERWISE = "custom_function can_cast isdtype issubdtype result_type einsum_path".split()
-# The next issue: quantisation and 8-bit floats.
-LATER = "from_fp8 to_fp8 gather_qmm gather_qqmm qqmm".split()
+# 8-bit floats.
+LATER = "from_fp8 to_fp8 gather_qqmm qqmm".split()
 PYTHON = "Callable List Module Optional Tuple Union Reduction Literal Optimizer get_args tree_flatten tree_map tree_merge tree_reduce tree_unflatten".split()
 
 
