@@ -323,9 +323,46 @@ static void update(Emit *e, OpCode op, DType d, const char *acc, const char *x)
 	else emit_line(e, "%s = %s;", acc, apply(e, op, d, arg));
 }
 
+/* How many partial results there can be along an axis: absent ones are neutral elements, so a short axis needs no more than its extent,
+ * rounded up to a power of two. */
+static int partials(const Node *n)
+{
+	int64_t extent;
+	int lanes = n->lanes;
+	if (n->naxis && dim_is_const(n->axis[n->naxis - 1]->extent, &extent))
+		while (lanes > 1 && lanes / 2 >= extent) lanes /= 2;
+	return lanes;
+}
+
+/* Partial results in an array, folded by halving at the end. */
+static const char *reduce_lanes_text(Emit *e, Node *n, int lanes)
+{
+	DType c = dtype_compute(n->dtype);
+	const char *acc = temp(e, "acc"), *k = temp(e, "k"), *h = temp(e, "h"), *j = n->axis[n->naxis - 1]->name;
+	emit_line(e, "%s %s[%d];", elem_ctype(n->dtype), acc, lanes);
+	emit_line(e, "for (int %s = 0; %s < %d; %s++) %s[%s] = %s;", k, k, lanes, k, acc, k, scalar_text(e, reduce_identity(n->op, c)));
+	for (int i = 0; i < n->naxis; i++) open_loop(e, n->axis[i], false);
+	emit_body(e, n->body);
+	update(e, n->op, c, arena_printf(e->a, lanes == n->lanes ? "%s[%s %% %d]" : "%s[%s]", acc, j, lanes), node_text(e, n->body->result));
+	for (int i = 0; i < n->naxis; i++) close_block(e);
+	emit_line(e, "for (int %s = %d; %s; %s /= 2) {", h, lanes / 2, h, h);
+	e->indent++;
+	emit_line(e, "for (int %s = 0; %s < %s; %s++) {", k, k, h, k);
+	e->indent++;
+	update(e, n->op, c, arena_printf(e->a, "%s[%s]", acc, k), arena_printf(e->a, "%s[%s + %s]", acc, k, h));
+	close_block(e);
+	close_block(e);
+	return arena_printf(e->a, "%s[0]", acc);
+}
+
 static void emit_reduce(Emit *e, Node *n)
 {
 	DType c = dtype_compute(n->dtype);
+	int lanes = partials(n);
+	if (lanes > 1) {
+		map_set(&e->text, n, (void *)rounded(e, n->dtype, reduce_lanes_text(e, n, lanes)));
+		return;
+	}
 	const char *acc = temp(e, "acc");
 	emit_line(e, "%s %s = %s;", elem_ctype(n->dtype), acc, scalar_text(e, reduce_identity(n->op, c)));
 	for (int i = 0; i < n->naxis; i++) open_loop(e, n->axis[i], false);

@@ -1,6 +1,7 @@
-/* Reductions. Each result combines its elements one after the other in row-major order, from the neutral element; f16 and bf16 in f32,
- * rounded once at the end. Emitted C does the same, so results agree to the bit. */
+/* Reductions. Each result combines its elements from the neutral element in the order of order.h; f16 and bf16 in f32, rounded once at the
+ * end. Emitted C does the same, so results agree to the bit. */
 #include "op_util.h"
+#include "order.h"
 #include "../kernels/support.h"
 
 static bool infer_reduction(Module *m, const OpView *v, OperandClass takes, const Type **type, int *n, const char **why)
@@ -58,9 +59,57 @@ static void put_extreme(DType d, bool largest, void *p)
 	scalar_store(s, p);
 }
 
-/* Fills acc with `neutral` and combines x into it. The last axis is one run: kept, it is combined element by element with a run of acc;
- * reduced, each element goes into the same place. */
-static void reduce(const OpView *v, OpCode combine, const Tensor *x, char *acc, int64_t nacc, const void *neutral)
+int reduce_lanes(int rank, const int64_t *axes, int n)
+{
+	return rank && ints_contain(axes, n, rank - 1) ? REDUCE_LANES : 1;
+}
+
+/* Axes of x in two groups, kept and reduced but the last, each as a box with the strides of x. */
+typedef struct Box {
+	int rank;
+	int64_t shape[MAX_RANK], stride[MAX_RANK];
+} Box;
+
+static void box_add(Box *b, int64_t extent, int64_t stride)
+{
+	b->shape[b->rank] = extent;
+	b->stride[b->rank++] = stride;
+}
+
+/* The last axis is reduced: REDUCE_LANES partial results for each element of acc. */
+static void reduce_rows(const OpView *v, OpCode combine, const Tensor *x, char *acc, const void *neutral)
+{
+	size_t bytes = (size_t)dtype_bytes(x->dtype);
+	ElemLoop *loop = elem_loop(combine, x->dtype);
+	int last = x->rank - 1;
+	int64_t stride[MAX_RANK], run = x->shape[last];
+	Box kept = {0}, outer = {0};
+	row_major_strides(x->rank, x->shape, stride);
+	for (int i = 0; i < last; i++)
+		box_add(ints_contain(view_ints(v, AT_axes), view_count(v, AT_axes), i) ? &outer : &kept, x->shape[i], stride[i]);
+	int64_t nkept = shape_size(kept.rank, kept.shape), nouter = shape_size(outer.rank, outer.shape);
+	Walk to = walk_begin(kept.rank, kept.shape, kept.stride, NULL, NULL);
+	for (int64_t k = 0; k < nkept; k++, walk_next(&to)) {
+		char part[REDUCE_LANES * 8];
+		for (size_t i = 0; i < REDUCE_LANES; i++) memcpy(part + i * bytes, neutral, bytes);
+		Walk row = walk_begin(outer.rank, outer.shape, outer.stride, NULL, NULL);
+		for (int64_t r = 0; r < nouter; r++, walk_next(&row)) {
+			const char *p = (const char *)x->data + (to.offset[0] + row.offset[0]) * (int64_t)bytes;
+			for (int64_t j = 0; j < run; j += REDUCE_LANES) {
+				const void *both[] = {part, p + j * (int64_t)bytes};
+				loop(both, part, run - j < REDUCE_LANES ? run - j : REDUCE_LANES);
+			}
+		}
+		for (int half = REDUCE_LANES / 2; half; half /= 2) {
+			const void *both[] = {part, part + (size_t)half * bytes};
+			loop(both, part, half);
+		}
+		memcpy(acc + (size_t)k * bytes, part, bytes);
+	}
+}
+
+/* The last axis is kept: rows are combined one after the other with the row of acc that they belong to. */
+static void reduce_columns(const OpView *v, OpCode combine, const Tensor *x, char *acc, int64_t nacc, const void *neutral)
 {
 	int64_t stride[MAX_RANK], size = 1;
 	int last = x->rank - 1;
@@ -74,15 +123,12 @@ static void reduce(const OpView *v, OpCode combine, const Tensor *x, char *acc, 
 	}
 	if (tensor_size(x) == 0) return;
 	int64_t run = last < 0 ? 1 : x->shape[last];
-	bool kept = last < 0 || stride[last] != 0;
 	const char *p = x->data;
 	Walk w = walk_begin(last < 0 ? 0 : last, x->shape, stride, NULL, NULL);
-	for (int64_t k = tensor_size(x) / run; k > 0; k--, walk_next(&w)) {
+	for (int64_t k = tensor_size(x) / run; k > 0; k--, walk_next(&w), p += run * (int64_t)bytes) {
 		char *a = acc + w.offset[0] * (int64_t)bytes;
-		for (int64_t i = 0; i < run; i += kept ? run : 1, p += kept ? run * (int64_t)bytes : (int64_t)bytes) {
-			const void *both[] = {a, p};
-			loop(both, a, kept ? run : 1);
-		}
+		const void *both[] = {a, p};
+		loop(both, a, run);
 	}
 }
 
@@ -92,7 +138,8 @@ static void eval_reduction(Arena *scratch, const OpView *v, OpCode combine, cons
 	const Tensor *x = tensor_as(scratch, in[0], c);
 	int64_t n = tensor_size(out[0]);
 	char *acc = c == out[0]->dtype ? out[0]->data : arena_alloc(scratch, (size_t)(n * dtype_bytes(c)));
-	reduce(v, combine, x, acc, n, neutral);
+	if (reduce_lanes(x->rank, view_ints(v, AT_axes), view_count(v, AT_axes)) > 1) reduce_rows(v, combine, x, acc, neutral);
+	else reduce_columns(v, combine, x, acc, n, neutral);
 	if (acc == out[0]->data) return;
 	const void *from[] = {acc};
 	elem_convert(c, out[0]->dtype)(from, out[0]->data, n);

@@ -104,6 +104,7 @@ struct Node {
 	const char *mode;
 	const Axis *axis[MAX_RANK];
 	int naxis;
+	int lanes; /* REDUCE */
 	Body *body, *other;
 	bool reverse, exclusive;
 	int64_t number;

@@ -85,7 +85,10 @@ static void put_node(Out *o, const Node *n, int depth)
 	case N_INRANGE: sb_put(o->b, "inrange"), put_args(o, n), sb_printf(o->b, " < %s", dim_str(o->a, n->hi)); break;
 	case N_IF: sb_put(o->b, "if"), put_args(o, n); break;
 	case N_FOR: sb_put(o->b, "for"), put_axes(o, n); break;
-	case N_REDUCE: sb_printf(o->b, "reduce %s", op_row(n->op)->name), put_axes(o, n); break;
+	case N_REDUCE:
+		sb_printf(o->b, "reduce %s", op_row(n->op)->name), put_axes(o, n);
+		if (n->lanes > 1) sb_printf(o->b, " lanes %d", n->lanes);
+		break;
 	case N_ARG: sb_printf(o->b, "arg %s", op_row(n->op)->name), put_axes(o, n); break;
 	case N_SCAN:
 		sb_printf(o->b, "scan %s%s%s", op_row(n->op)->name, n->reverse ? " reverse" : "", n->exclusive ? " exclusive" : "");

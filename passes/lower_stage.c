@@ -1,7 +1,8 @@
 /* Stages: the loop nests that compute a stored value, one function per kind of op. Sums keep the order of the reference interpreter
- * (row-major over the reduced elements), so results have its bits; loops are chosen so that the innermost axis is contiguous. */
+ * (ir/order.h), so results have its bits; loops are chosen so that the innermost axis is contiguous. */
 #include <math.h>
 #include <string.h>
+#include "../ir/order.h"
 #include "lower.h"
 
 Node *scatter_indices(Lower *L, Body *b, Op *op, const Index *at, Index *in);
@@ -90,6 +91,7 @@ static Node *node_reduce(Lower *L, Body *b, OpCode op, DType d, const Axis *cons
 {
 	Node *r = node_add(L, b, N_REDUCE, d);
 	r->op = op;
+	r->lanes = 1;
 	for (int i = 0; i < n; i++) r->axis[r->naxis++] = axis[i];
 	r->body = body_new(L, b);
 	return r;
@@ -127,8 +129,7 @@ static void store_reduce(Lower *L, Op *op)
 		else idx[nk] = in[i], kept[nk++] = ax[i];
 	}
 	Nest *s = stage_new(L, v, out, op_row(op->code)->name);
-	int64_t one;
-	bool inner_kept = t->rank && !red[t->rank - 1] && !(dim_is_const(t->dim[t->rank - 1], &one) && one == 1);
+	bool inner_kept = t->rank && !red[t->rank - 1];
 	if (inner_kept && !is_half(t->dtype)) {
 		init_stage(L, s, out, comb, idx, kept, nk);
 		for (int i = 0; i < t->rank; i++) s->axis[s->naxis++] = ax[i];
@@ -139,6 +140,7 @@ static void store_reduce(Lower *L, Op *op)
 	for (int i = 0; i < nk; i++) s->axis[s->naxis++] = kept[i];
 	s->nkeep = nk;
 	Node *r = node_reduce(L, s->body, comb, v->type->dtype, reduced, nr);
+	r->lanes = reduce_lanes(t->rank, axes->v.ints, axes->n);
 	r->body->result = pull(L, r->body, op->in[0], in);
 	node_store(L, s->body, out, idx, r, NULL);
 }
