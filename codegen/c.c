@@ -152,7 +152,7 @@ void codegen_c(StrBuf *out, Program *p, CodegenOptions o)
 	sb_init(&text, e.a), sb_init(&support, e.a);
 	sb_put(&text, sb_text(e.constants));
 	sb_put(&text, sb_text(e.code));
-	emit_support(&e, &support, sb_text(&text));
+	codegen_support(&support, e.a, sb_text(&text), false);
 	sb_printf(out, "/* Written by %s. C99; needs nothing but libm. */\n", o.command ? o.command : "mlxcc");
 	sb_put(out, "#include <math.h>\n#include <stdbool.h>\n#include <stddef.h>\n#include <stdint.h>\n#include <string.h>\n");
 	if (o.header_name) sb_printf(out, "#include \"%s\"\n", o.header_name);

@@ -47,8 +47,6 @@ const char *c_path(Emit *e, const char *path);
 const char *emit_func_name(Emit *e, const LoopFunc *f);
 /* templates.c: a support function for a dtype, from kernels/; returns its C name. */
 const char *emit_template(Emit *e, const char *kernel, DType d);
-/* support.c: the definitions of kernels/support.h that text uses, into out. */
-void emit_support(Emit *e, StrBuf *out, const char *text);
 /* signature.c */
 typedef struct NamedText {
 	const char *name, *text;

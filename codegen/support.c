@@ -1,4 +1,5 @@
-/* What emitted programs need of kernels/: the definitions that their text reaches, in the order of the file. */
+/* What emitted programs need of kernels/: the definitions that their text reaches, in the order of the files: mx_ functions and types and
+ * MX_ macros. */
 #include <ctype.h>
 #include <string.h>
 #include "../ir/elem_text.h"
@@ -27,11 +28,11 @@ typedef struct Definitions {
 } Definitions;
 
 /* "@def NAME needs A B" opens a definition, which goes up to the comment that opens the next one, or to the end. */
-static Definitions parse_definitions(Arena *a)
+static void parse_definitions(Arena *a, Definitions *d, const char *source)
 {
-	Definitions d = {0};
-	const char *s = strstr(kernel_source("support"), "#define MX_SUPPORT_H");
-	while (s && (s = strstr(s, "/* @"))) {
+	const char *s = strstr(kernel_source(source), "_H\n"); /* behind the include guard: the head explains the marker */
+	while (s && (s = strstr(s, "\n/* @"))) {
+		s++;
 		const char *line = s + 4, *close = strstr(line, "*/"), *next = strstr(line, "/* @");
 		if (strncmp(line, "def ", 4)) break;
 		const char *name = line + 4, *end = name;
@@ -40,9 +41,17 @@ static Definitions parse_definitions(Arena *a)
 		x.ntext = next ? (size_t)(next - x.text) : strlen(x.text);
 		const char *section = strstr(x.text, "/* ----"); /* a heading before the next definition is not part of this one */
 		if (section && section < x.text + x.ntext) x.ntext = (size_t)(section - x.text);
-		VEC_PUSH(a, d, x);
-		s = next;
+		VEC_PUSH(a, *d, x);
+		s = x.text;
 	}
+}
+
+/* The files in the order in which they need each other. */
+static Definitions all_definitions(Arena *a)
+{
+	static const char *const source[] = {"support", "vector"};
+	Definitions d = {0};
+	for (size_t i = 0; i < sizeof source / sizeof *source; i++) parse_definitions(a, &d, source[i]);
 	return d;
 }
 
@@ -62,7 +71,8 @@ static void mark(Definitions *d, const char *s, size_t n)
 			i++;
 			continue;
 		}
-		Definition *x = k > 3 && !memcmp(s + i, "mx_", 3) ? find(d, s + i, k) : NULL;
+		bool ours = k > 3 && (!memcmp(s + i, "mx_", 3) || !memcmp(s + i, "MX_", 3));
+		Definition *x = ours ? find(d, s + i, k) : NULL;
 		if (x && !x->used) {
 			x->used = true;
 			mark(d, x->needs, x->nneeds);
@@ -72,9 +82,9 @@ static void mark(Definitions *d, const char *s, size_t n)
 	}
 }
 
-void emit_support(Emit *e, StrBuf *out, const char *text)
+void codegen_support(StrBuf *out, Arena *a, const char *text, bool with_header_types)
 {
-	Definitions d = parse_definitions(e->a);
+	Definitions d = all_definitions(a);
 	mark(&d, text, strlen(text));
 	for (int i = 0; i < d.n; i++) {
 		if (!d.at[i].used) continue;
@@ -82,8 +92,8 @@ void emit_support(Emit *e, StrBuf *out, const char *text)
 		while (n && isspace((unsigned char)d.at[i].text[n - 1])) n--;
 		const char *t = d.at[i].text;
 		while (n && isspace((unsigned char)*t)) t++, n--;
-		/* the type is in the header, which the user's code includes too */
-		if (d.at[i].nname == 6 && !memcmp(d.at[i].name, "mx_c64", 6)) continue;
+		bool in_header = d.at[i].nname == 6 && !memcmp(d.at[i].name, "mx_c64", 6); /* the user's code includes it too */
+		if (in_header && !with_header_types) continue;
 		sb_putn(out, t, n);
 		sb_put(out, "\n\n");
 	}

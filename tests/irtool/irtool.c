@@ -6,6 +6,7 @@
  *   irtool pass NAME[,NAME] [--no-loc] F.ir         runs those passes and prints the IR; each pass is verified
  *   irtool pipeline [switches of the pass driver] F.ir
  *   irtool ops                                      one line per op: what the tests need of the table
+ *   irtool support NAME ..                          C: what those names reach of kernels/
  *
  * .npy: bf16 travels as uint16, everything else as itself. Exit code: that of the diagnostics.
  */
@@ -13,6 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include "../../codegen/codegen.h"
 #include "../../ir/build.h"
 #include "../../ir/eval.h"
 #include "../../ir/fold.h"
@@ -265,12 +267,21 @@ static void cmd_rules(Tool *t, char **args, int n)
 	(void)t, (void)args, (void)n;
 }
 
+static void cmd_support(Tool *t, char **args, int n)
+{
+	StrBuf names, out;
+	sb_init(&names, t->arena), sb_init(&out, t->arena);
+	for (int k = 0; k < n; k++) sb_printf(&names, "%s ", args[k]);
+	codegen_support(&out, t->arena, sb_text(&names), true);
+	printf("#include <math.h>\n#include <stdbool.h>\n#include <stddef.h>\n#include <stdint.h>\n#include <string.h>\n\n%s", sb_text(&out));
+}
+
 static const struct {
 	const char *name;
 	void (*run)(Tool *t, char **args, int n);
 } commands[] = {
     {"verify", cmd_verify},     {"print", cmd_print}, {"eval", cmd_eval},   {"pass", cmd_pass},
-    {"pipeline", cmd_pipeline}, {"ops", cmd_ops},     {"rules", cmd_rules},
+    {"pipeline", cmd_pipeline}, {"ops", cmd_ops},     {"rules", cmd_rules}, {"support", cmd_support},
 };
 
 int main(int argc, char **argv)
@@ -286,5 +297,5 @@ int main(int argc, char **argv)
 			commands[k].run(&t, argv + 1, n - 1);
 			tool_exit(&t);
 		}
-	tool_fail("verify, print, eval, pass, pipeline, ops or rules expected");
+	tool_fail("verify, print, eval, pass, pipeline, ops, rules or support expected");
 }
