@@ -44,6 +44,12 @@ static const char *struct_type(Emit *e, const Func *f, const char *path, size_t 
 	return arena_printf(e->a, "%c%.*s", toupper((unsigned char)path[0]), (int)n - 1, path + 1);
 }
 
+/* The type of an argument's tree is known by its function and the path of its first leaf, once emit_structs has written it. */
+static const char *tree_key(Emit *e, const Func *f, const char *leaf)
+{
+	return module_str(e->m, arena_printf(e->a, "%s(%s)", f->name, leaf));
+}
+
 static int group(Emit *e, Func *f, const char *const *path, const bool *skip, int n, SigArg *out)
 {
 	int count = 0;
@@ -57,7 +63,7 @@ static int group(Emit *e, Func *f, const char *const *path, const bool *skip, in
 		*a = (SigArg){.first = i, .path = arena_strndup(e->a, path[i], len), .tree = path[i][len] == '.'};
 		a->name = c_variable_name(e->a, arena_strndup(e->a, path[i], len));
 		if (a->tree) {
-			const char *written = map_get(&e->symbols, path[i]); /* by emit_structs */
+			const char *written = map_get(&e->symbols, tree_key(e, f, path[i]));
 			a->type_name = written ? written : struct_type(e, f, path[i], len);
 		}
 		while (i < n && !strncmp(path[i], a->path, len) && top(path[i]) == len) {
@@ -224,7 +230,7 @@ void emit_structs(Emit *e, StrBuf *out)
 			}
 			const char *name = write_struct(e, f, out, &seen, a->path, leaf, n);
 			a->type_name = name + strlen(e->prefix) + 1;
-			map_set(&e->symbols, leaf[0].path, (void *)a->type_name);
+			map_set(&e->symbols, tree_key(e, f, leaf[0].path), (void *)a->type_name);
 			bool have = false;
 			for (int j = 0; j < listed.n; j++) have |= !strcmp(listed.at[j].name, name);
 			if (have) continue;

@@ -113,6 +113,11 @@ bool blocks_alike(Arena *scratch, const Block *a, const Block *b)
 	return alike_blocks(&to, a, b);
 }
 
+bool ops_alike_under(Map *to, const Op *a, const Op *b)
+{
+	return alike_ops(to, a, b);
+}
+
 bool ops_alike(Arena *scratch, const Op *a, const Op *b)
 {
 	Map to;

@@ -13,4 +13,6 @@ void funcs_callees_first(Module *m, Arena *scratch, Func **out);
 /* The same ops on corresponding values with equal types and attributes; places, tags and names may differ. Free values must be the same. */
 bool blocks_alike(Arena *scratch, const Block *a, const Block *b);
 bool ops_alike(Arena *scratch, const Op *a, const Op *b);
+/* The same, free values of a standing for those of b that to gives; enters a's results. */
+bool ops_alike_under(Map *to, const Op *a, const Op *b);
 #endif

@@ -314,3 +314,18 @@ def test_row_groups_are_one_kernel(mlxcc, tmp_path):
         text = compiled(mlxcc, program_of(name), tmp_path)
         assert len(re.findall(r"^static .*void p_k\d", text, re.M)) == 1
         assert re.search(r"arena_bytes\(ptrdiff_t R\)\n\{\n\t\(void\)R;\n\treturn \(size_t\)0;", text), "rows stay in small buffers"
+
+
+def test_trees_of_one_path_and_other_types_get_types_of_their_own(mlxcc, tmp_path):
+    """Two entries take a `net`; one net holds floats, the other doubles."""
+    (tmp_path / "t.mx").write_text("""import nn;
+const A = nn.Linear(2, 3);
+const B = nn.set_dtype(A, f64);
+export fn single(net: A, x: f32[2]) -> f32[3] { return net(x); }
+export fn double(net: B, x: f64[2]) -> f64[3] { return net(x); }
+""")
+    subprocess.run([mlxcc, "t.mx", "-o", "t.c"], check=True, cwd=tmp_path)
+    subprocess.run(["gcc", "-std=c99", *STRICT, "-c", "t.c"], check=True, cwd=tmp_path)
+    header = (tmp_path / "t.h").read_text()
+    types = re.findall(r"int t_(?:single|double)\(const (\w+) \*net", header)
+    assert len(set(types)) == 2, header

@@ -6,7 +6,7 @@ import pytest
 import ir_random
 
 SEEDS = range(int(os.environ.get("IR_SEEDS", "60")))
-PIPELINES = ["simplify", "dce", "cse", "inline,dce", "simplify,dedupe,inline,simplify2,cse,dce"]
+PIPELINES = ["simplify", "dce", "cse", "inline,dce", "simplify,dedupe,inline,simplify2,cse,outline,dce"]
 
 
 def evaluate(irtool, path, inputs, out):
