@@ -138,17 +138,17 @@ Node *node_clamp(Lower *L, Body *b, Node *x, Dim lo, Dim hi)
 	return node_intern(L, b, (Node){.kind = N_CLAMP, .dtype = DT_i64, .arg = {x}, .narg = 1, .lo = lo, .hi = hi});
 }
 
-static Node *node_test(Lower *L, Body *b, Index i, Dim lo, Dim hi)
+Node *node_test(Lower *L, Body *b, Index i, Dim lo, Dim hi)
 {
 	return node_intern(L, b, (Node){.kind = N_TEST, .dtype = DT_bool, .index = &i, .nindex = 1, .lo = lo, .hi = hi});
 }
 
-static Node *node_quotient(Lower *L, Body *b, NodeKind k, Index i, Dim by)
+Node *node_quotient(Lower *L, Body *b, NodeKind k, Index i, Dim by)
 {
 	return node_intern(L, b, (Node){.kind = k, .dtype = k == N_MULTIPLE ? DT_bool : DT_i64, .index = &i, .nindex = 1, .hi = by});
 }
 
-static Node *node_and(Lower *L, Body *b, Node *x, Node *y)
+Node *node_and(Lower *L, Body *b, Node *x, Node *y)
 {
 	if (!x) return y;
 	Node *a[2] = {x, y};
@@ -175,7 +175,7 @@ Node *node_store(Lower *L, Body *b, Buf *buf, const Index *idx, Node *x, const c
 }
 
 /* An N_IF whose arms the caller fills; its value is the arms' results. */
-static Node *node_if(Lower *L, Body *b, Node *cond, DType d)
+Node *node_if(Lower *L, Body *b, Node *cond, DType d)
 {
 	Node *n = node_add(L, b, N_IF, d);
 	n->arg[n->narg++] = cond;

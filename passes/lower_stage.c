@@ -87,7 +87,7 @@ Scalar reduce_identity(OpCode op, DType d)
 	}
 }
 
-static Node *node_reduce(Lower *L, Body *b, OpCode op, DType d, const Axis *const *axis, int n)
+Node *lower_reduce_node(Lower *L, Body *b, OpCode op, DType d, const Axis *const *axis, int n)
 {
 	Node *r = node_add(L, b, N_REDUCE, d);
 	r->op = op;
@@ -102,7 +102,7 @@ static bool is_half(DType d)
 	return d == DT_f16 || d == DT_bf16;
 }
 
-static void init_stage(Lower *L, Nest *s, Buf *out, OpCode op, const Index *idx, const Axis *const *axis, int n)
+void lower_init_stage(Lower *L, Nest *s, Buf *out, OpCode op, const Index *idx, const Axis *const *axis, int n)
 {
 	s->init = body_new(L, NULL);
 	for (int i = 0; i < n; i++) s->init_axis[s->ninit++] = axis[i];
@@ -131,7 +131,7 @@ static void store_reduce(Lower *L, Op *op)
 	Nest *s = stage_new(L, v, out, op_row(op->code)->name);
 	bool inner_kept = t->rank && !red[t->rank - 1];
 	if (inner_kept && !is_half(t->dtype)) {
-		init_stage(L, s, out, comb, idx, kept, nk);
+		lower_init_stage(L, s, out, comb, idx, kept, nk);
 		for (int i = 0; i < t->rank; i++) s->axis[s->naxis++] = ax[i];
 		s->nkeep = prefix;
 		node_store(L, s->body, out, idx, pull(L, s->body, op->in[0], in), op_row(comb)->name);
@@ -139,7 +139,7 @@ static void store_reduce(Lower *L, Op *op)
 	}
 	for (int i = 0; i < nk; i++) s->axis[s->naxis++] = kept[i];
 	s->nkeep = nk;
-	Node *r = node_reduce(L, s->body, comb, v->type->dtype, reduced, nr);
+	Node *r = lower_reduce_node(L, s->body, comb, v->type->dtype, reduced, nr);
 	r->lanes = reduce_lanes(t->rank, axes->v.ints, axes->n);
 	r->body->result = pull(L, r->body, op->in[0], in);
 	node_store(L, s->body, out, idx, r, NULL);
@@ -211,7 +211,7 @@ static Free free_axes(const Type *t, const Attr *contract, const Attr *batch)
 }
 
 /* A stored copy of x with its contracted axis before its last free one: rows of it are contiguous for the inner loop. */
-static Buf *transposed_copy(Lower *L, Value *x, const int64_t *perm)
+Buf *lower_transposed_copy(Lower *L, Value *x, const int64_t *perm)
 {
 	Dim dims[MAX_RANK];
 	Index at[MAX_RANK + 1], in[MAX_RANK + 1];
@@ -235,7 +235,7 @@ static bool few_rows(const Type *t, const Free *f)
 	return true;
 }
 
-static Node *product(Lower *L, Body *b, DType d, Node *x, Node *y)
+Node *lower_product(Lower *L, Body *b, DType d, Node *x, Node *y)
 {
 	Node *arg[2] = {x, y};
 	if (is_half(d)) {
@@ -263,7 +263,7 @@ static void store_dot(Lower *L, Op *op)
 		for (int i = 0; i < rb->n; i++) perm[n++] = rb->v.ints[i];
 		for (int i = 0; i < rc->n; i++) perm[n++] = rc->v.ints[i];
 		for (int i = 0; i < fy.n; i++) perm[n++] = fy.axis[i];
-		copy = transposed_copy(L, y, perm);
+		copy = lower_transposed_copy(L, y, perm);
 	}
 	Index ix[MAX_RANK + 1], iy[MAX_RANK + 1], idx[MAX_RANK + 1], ic[MAX_RANK + 1];
 	const Axis *outer[MAX_RANK], *inner[MAX_RANK], *k[MAX_RANK];
@@ -291,7 +291,7 @@ static void store_dot(Lower *L, Op *op)
 		const Axis *all[MAX_RANK];
 		for (int i = 0; i < no; i++) all[i] = outer[i];
 		for (int i = 0; i < nn; i++) all[no + i] = inner[i];
-		init_stage(L, s, out, OP_add, idx, all, no + nn);
+		lower_init_stage(L, s, out, OP_add, idx, all, no + nn);
 		for (int i = 0; i < lc->n; i++) s->axis[s->naxis++] = k[i];
 		s->nkeep = no;
 		Node *a = pull(L, s->body, x, ix);
@@ -302,13 +302,13 @@ static void store_dot(Lower *L, Op *op)
 			b = f->body = body_new(L, b);
 		}
 		Node *w = copy ? node_load(L, b, copy, ic) : pull(L, b, y, iy);
-		node_store(L, b, out, idx, product(L, b, d, a, w), "add");
+		node_store(L, b, out, idx, lower_product(L, b, d, a, w), "add");
 		return;
 	}
 	for (int i = 0; i < nn; i++) s->axis[s->naxis++] = inner[i];
 	s->nkeep = no + nn;
-	Node *r = node_reduce(L, s->body, OP_add, is_half(d) ? DT_f32 : d, k, lc->n);
-	r->body->result = product(L, r->body, d, pull(L, r->body, x, ix), pull(L, r->body, y, iy));
+	Node *r = lower_reduce_node(L, s->body, OP_add, is_half(d) ? DT_f32 : d, k, lc->n);
+	r->body->result = lower_product(L, r->body, d, pull(L, r->body, x, ix), pull(L, r->body, y, iy));
 	Node *sum = r;
 	if (is_half(d)) sum = node_op(L, s->body, OP_convert, d, &sum, 1);
 	node_store(L, s->body, out, idx, sum, NULL);

@@ -21,6 +21,7 @@ REASONS = {
     "reduce_and": lambda d: "of bool only" if d != "bool" else None, "reduce_or": lambda d: "of bool only" if d != "bool" else None,
     "cumsum": lambda d: NOT_BOOL if d == "bool" else None, "cumprod": lambda d: NOT_BOOL if d == "bool" else None,
     "linrec": lambda d: NOT_BOOL if d == "bool" else None, "dot": lambda d: NOT_BOOL if d == "bool" else None,
+    "conv": lambda d: NOT_BOOL if d == "bool" else None, "fold": lambda d: NOT_BOOL if d == "bool" else None,
     "cumlogsumexp": lambda d: "integers have no exponential" if d in ALL[:9] else None,
     "rng_bits": lambda d: "words of 1, 2, 4 bytes" if d not in ("u8", "u16", "u32") else None,
 }

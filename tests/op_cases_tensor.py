@@ -429,6 +429,96 @@ def dot(d):
         yield Case("dot", [x, y], {"lhs_contract": xc, "rhs_contract": yc, "lhs_batch": xb, "rhs_batch": yb}, acc.reshape(shape).astype(DTYPES[d]), near(1e-5, 1e-6) if d == "c64" else None)
 
 
+def conv_of(c, nb=0, **more):
+    """Attributes of a convolution over n axes from what differs from the plain one."""
+    n = c if isinstance(c, int) else len(c)
+    at = {"nb": nb, "step": [1] * n, "lo": [0] * n, "hi": [0] * n, "dilation": [1] * n, "spread": [1] * n, "groups": 1, "flip": False}
+    return at | more
+
+
+CONVS = [  # x, w, attributes
+    ((2, 5, 3), (4, 3, 3), conv_of(1)), ((1, 6, 2), (3, 2, 2), conv_of(1, step=[2], lo=[1], hi=[2])), ((2, 7, 2), (2, 3, 2), conv_of(1, dilation=[2], lo=[3], hi=[1])),
+    ((1, 4, 2), (3, 3, 2), conv_of(1, spread=[3], lo=[2], hi=[1])), ((1, 4, 2), (3, 3, 2), conv_of(1, spread=[2], step=[3], dilation=[2], lo=[2], hi=[3], flip=True)),
+    ((2, 4, 5, 3), (2, 3, 2, 3), conv_of(2, lo=[1, 0], hi=[1, 1])), ((1, 5, 5, 4), (6, 3, 3, 2), conv_of(2, groups=2, lo=[1, 1], hi=[1, 1], step=[2, 1])),
+    ((1, 5, 4, 6), (6, 3, 3, 1), conv_of(2, groups=6, lo=[1, 1], hi=[1, 1])), ((2, 3, 3, 2), (4, 2, 2, 1), conv_of(2, groups=2, flip=True)), ((2, 3, 4, 3), (5, 1, 1, 3), conv_of(2)),
+    ((1, 3, 4, 3, 2), (2, 2, 3, 2, 2), conv_of(3, lo=[0, 1, -1], hi=[1, 1, 0])), ((3, 2, 5, 2), (3, 4, 3, 2), conv_of(1, nb=1, lo=[1], hi=[1])), ((3, 2), (4, 2), conv_of(0)),
+    ((1, 6, 2), (2, 3, 2), conv_of(1, lo=[-2], hi=[-1])), ((0, 5, 2), (3, 2, 2), conv_of(1)), ((1, 5, 0), (3, 2, 0), conv_of(1)),
+    ((1, 2, 3), (2, 3, 3), conv_of(1)), ((2, 3, 3), (0, 2, 3), conv_of(1)),
+]
+
+
+def conv_reference(x, w, at, c):
+    """One product after the other, taps row-major, channels innermost, in dtype c; from 0."""
+    nb, n, groups = at["nb"], len(at["step"]), at["groups"]
+    if nb:
+        return np.stack([conv_reference(a, b, at | {"nb": nb - 1}, c) for a, b in zip(x, w)])
+    ks, per = w.shape[1:1 + n], w.shape[0] // groups
+    room = [(s - 1) * r + l + h - (k - 1) * d for s, k, r, l, h, d in zip(x.shape[1:], ks, at["spread"], at["lo"], at["hi"], at["dilation"])]
+    out = [r // s + 1 for r, s in zip(room, at["step"])]
+    y = np.zeros((x.shape[0], *out, w.shape[0]), c)
+    for s in np.ndindex(*out):
+        for k in np.ndindex(*ks):
+            p = [i * st + j * d - l for i, st, j, d, l in zip(s, at["step"], k, at["dilation"], at["lo"])]
+            if any(q < 0 or q % r or q // r >= m for q, r, m in zip(p, at["spread"], x.shape[1:])):
+                continue
+            row = x[(slice(None), *[q // r for q, r in zip(p, at["spread"])])].astype(c).reshape(x.shape[0], groups, w.shape[-1])
+            tap = w[(slice(None), *[m - 1 - j if at["flip"] else j for j, m in zip(k, ks)])].astype(c).reshape(groups, per, w.shape[-1])
+            for i in range(w.shape[-1]):
+                at_s = (slice(None), *s)
+                y[at_s] = (y[at_s] + (row[:, :, i, None] * tap[None, :, :, i]).astype(c).reshape(y.shape[0], y.shape[-1])).astype(c)
+    return y
+
+
+def conv(d):
+    for xs, ws, at in CONVS:
+        x, w = data(d, xs, 2), data(d, ws, 3)
+        with np.errstate(all="ignore"):
+            want = conv_reference(x, w, at, DTYPES[compute(d)]).astype(DTYPES[d])
+        yield Case("conv", [x, w], at, want, near(1e-5, 1e-6) if d == "c64" else None)
+
+
+WINDOWS = [  # shape, axes, sizes, step, dilation
+    ((7,), [0], [3], [1], [1]), ((8, 2), [0], [3], [2], [1]), ((2, 9, 3), [1], [2], [3], [4]), ((2, 5, 6, 2), [1, 2], [3, 2], [2, 1], [1, 2]), ((4, 5), [0, 1], [2, 2], [2, 2], [1, 1]),
+    ((3, 2, 5), [0, 2], [2, 3], [1, 2], [1, 1]), ((2, 3), [], [], [], []), ((2, 3), [1], [4], [1], [1]), ((0, 5), [1], [2], [1], [1]),
+]
+
+
+def windowed(x, axes, sizes, step, dilation):
+    """For each element of the windowed tensor the flat position in x that it comes from, as an array of its shape."""
+    at = np.arange(x.size).reshape(x.shape)
+    n = [(x.shape[a] - (k - 1) * d - 1) // s + 1 for a, k, s, d in zip(axes, sizes, step, dilation)]
+    last = axes[-1] if axes else -1
+    shape = list(x.shape)
+    for a, m in zip(axes, n):
+        shape[a] = m
+    out = np.empty((*shape[:last + 1], *sizes, *shape[last + 1:]), int)
+    for k in np.ndindex(*sizes):
+        cut = [slice(None)] * x.ndim
+        for a, m, j, s, d in zip(axes, n, k, step, dilation):
+            cut[a] = slice(j * d, j * d + (m - 1) * s + 1, s) if m else slice(0, 0)
+        out[(slice(None),) * (last + 1) + k] = at[tuple(cut)]
+    return out
+
+
+def window(d):
+    for shape, axes, sizes, step, dilation in WINDOWS:
+        x = data(d, shape, 2)
+        at = windowed(x, axes, sizes, step, dilation)
+        yield Case("window", [x], {"axes": axes, "sizes": sizes, "step": step, "dilation": dilation}, x.reshape(-1)[at])
+
+
+def fold(d):
+    for shape, axes, sizes, step, dilation in WINDOWS:
+        c = DTYPES[compute(d)]
+        at = windowed(np.empty(shape), axes, sizes, step, dilation)
+        x, y = data(d, at.shape, 2), np.zeros(shape, c)
+        flat = y.reshape(-1)
+        with np.errstate(all="ignore"):
+            for i, v in zip(at.reshape(-1), x.astype(c).reshape(-1)):
+                flat[i] += v
+        yield Case("fold", [x], {"axes": axes, "shape": [shape[a] for a in axes], "step": step, "dilation": dilation}, y.astype(DTYPES[d]), near(1e-5, 1e-6) if d == "c64" else None)
+
+
 def jax_bits(key, shape, d):
     """JAX's original threefry draws MLX's bits (MLX offers u32 only, by split and uniform: test_ops_numpy compares those)."""
     import jax
@@ -461,7 +551,7 @@ CASES = {
     "argmax": lambda d: arg("argmax", d), "argmin": lambda d: arg("argmin", d),
     "cumsum": only(NUM, lambda d: scan_arith("cumsum", np.add, 0, d)), "cumprod": only(NUM, lambda d: scan_arith("cumprod", np.multiply, 1, d)),
     "cummax": lambda d: cum_best("cummax", d), "cummin": lambda d: cum_best("cummin", d), "cumlogsumexp": cumlogsumexp, "linrec": only(NUM, linrec),
-    "sort": sort, "searchsorted": searchsorted, "dot": only(NUM, dot), "rng_bits": rng_bits,
+    "sort": sort, "searchsorted": searchsorted, "dot": only(NUM, dot), "conv": only(NUM, conv), "window": window, "fold": only(NUM, fold), "rng_bits": rng_bits,
 }
 
 

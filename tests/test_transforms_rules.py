@@ -283,6 +283,30 @@ case("dot", ["f64[2,3,4]", "f64[5,4,2]"], "lhs_contract=[2], rhs_contract=[1], l
 case("dot", ["f64[3,4,2]", "f64[2,5,3]"], "lhs_contract=[0,2], rhs_contract=[2,0], lhs_batch=[], rhs_batch=[]", ["f64[4,5]"], name="two")
 case("dot", ["f64[3]", "f64[3]"], "lhs_contract=[0], rhs_contract=[0], lhs_batch=[], rhs_batch=[]", ["f64"], name="inner")
 case("dot", ["f64[3]", "f64[2]"], "lhs_contract=[], rhs_contract=[], lhs_batch=[], rhs_batch=[]", ["f64[3,2]"], name="outer")
+CONV = "nb={nb}, step={step}, lo={lo}, hi={hi}, dilation={dilation}, spread={spread}, groups={groups}, flip={flip}"
+
+
+def conv_case(x, w, y, name, nb=0, **more):
+    n = x.count(",") - 1 - nb
+    at = dict(nb=nb, step=[1] * n, lo=[0] * n, hi=[0] * n, dilation=[1] * n, spread=[1] * n, groups=1, flip="false") | more
+    case("conv", [f"f64[{x}]", f"f64[{w}]"], CONV.format(**at).replace(", ", ",").replace(",step", ", step").replace(",lo", ", lo"), [f"f64[{y}]"], name=name)
+
+
+conv_case("2,5,3", "4,3,3", "2,3,4", "1d")
+conv_case("2,7,2", "3,3,2", "2,4,3", "step", step=[2], lo=[1], hi=[2])
+conv_case("2,8,2", "3,3,2", "2,7,3", "dilation", dilation=[2], lo=[2], hi=[1])
+conv_case("2,4,2", "3,3,2", "2,11,3", "spread", spread=[3], lo=[2], hi=[1], flip="true")
+conv_case("1,5,2", "3,2,2", "1,4,3", "all", spread=[2], step=[3], dilation=[3], lo=[1], hi=[3], flip="true")
+conv_case("2,4,5,4", "6,3,2,2", "2,2,5,6", "2d-groups", groups=2, step=[2, 1], lo=[1, 0], hi=[1, 1])
+conv_case("1,4,4,3", "6,3,3,1", "1,4,4,6", "depthwise", groups=3, lo=[1, 1], hi=[1, 1])
+conv_case("1,3,4,3,2", "2,2,3,2,2", "1,3,4,1,2", "3d", lo=[0, 1, -1], hi=[1, 1, 0])
+conv_case("2,3,5,2", "2,4,3,2", "2,3,5,4", "batch", nb=1, lo=[1], hi=[1])
+conv_case("2,2,5,4", "2,4,3,2", "2,2,2,4", "batch-groups", nb=1, groups=2, step=[2])
+for shape, axes, sizes, step, dil, out in (("7", [0], [3], [1], [1], "5,3"), ("2,9,3", [1], [3], [2], [2], "2,3,3,3"), ("2,5,6,2", [1, 2], [3, 2], [2, 1], [1, 2], "2,2,4,3,2,2")):
+    near_attrs = f"step={step}, dilation={dil}".replace(", ", ",").replace(",dil", ", dil")
+    lists = [str(a).replace(" ", "") for a in (axes, sizes, [int(shape.split(",")[a]) for a in axes])]
+    case("window", [f"f64[{shape}]"], f"axes={lists[0]}, sizes={lists[1]}, {near_attrs}", [f"f64[{out}]"], name=f"{len(axes)}-{shape}")
+    case("fold", [f"f64[{out}]"], f"axes={lists[0]}, shape={lists[2]}, {near_attrs}", [f"f64[{shape}]"], name=f"{len(axes)}-{shape}")
 case("rng_bits", ["u32[2]"], "shape=[3,4], width=4", ["u32[3,4]"], key)
 case("rng_bits", ["u32[3,2]"], "shape=[5], width=2", ["u16[3,5]"], key, name="keys")
 case("bitcast", ["f64[3,4]"], "dtype=u32", ["u32[3,8]"])
@@ -442,6 +466,12 @@ SYMBOLIC = [
     ("cumlogsumexp", ["f64[N,M]"], "axis=0, reverse=false, exclusive=false", ["f64[N,M]"], []),
     ("linrec", ["f64[N,M]", "f64[N,M]"], "axis=0, reverse=false", ["f64[N,M]"], []),
     ("sort", ["f64[N,M]"], "axis=0", ["f64[N,M]", "i32[N,M]"], []),
+    ("conv", ["f64[M,2*N+3,2]", "f64[M,3,2]"], "nb=0, step=[2], lo=[1], hi=[1], dilation=[1], spread=[1], groups=1, flip=false", ["f64[M,N+2,M]"], []),
+    ("conv", ["f64[2,N+3,2]", "f64[4,3,1]"], "nb=0, step=[2], lo=[1], hi=[0], dilation=[1], spread=[1], groups=2, flip=false", ["f64[2,(N+1)//2+1,4]"], []),
+    ("conv", ["f64[M,N+1,2]", "f64[4,3,2]"], "nb=0, step=[1], lo=[2], hi=[2], dilation=[1], spread=[2], groups=1, flip=true", ["f64[M,2*N+3,4]"], []),
+    ("window", ["f64[M,2*N+3]"], "axes=[1], sizes=[3], step=[2], dilation=[1]", ["f64[M,N+1,3]"], []),
+    ("window", ["f64[N+4,M]"], "axes=[0], sizes=[3], step=[3], dilation=[1]", ["f64[(N+1)//3+1,3,M]"], []),
+    ("fold", ["f64[M,N+1,3]"], "axes=[1], shape=[2*N+3], step=[2], dilation=[1]", ["f64[M,2*N+3]"], []),
     ("dot", ["f64[N,M]", "f64[M,3]"], "lhs_contract=[1], rhs_contract=[0], lhs_batch=[], rhs_batch=[]", ["f64[N,3]"], []),
     ("dot", ["f64[N,M,2]", "f64[N,3,M]"], "lhs_contract=[1], rhs_contract=[2], lhs_batch=[0], rhs_batch=[0]", ["f64[N,2,3]"], []),
 ]
