@@ -37,8 +37,13 @@ ConvSpec conv_spec_of(const Op *op)
 
 Value *ir_conv(Builder *b, Value *x, Value *w, const ConvSpec *c)
 {
-	Attr at[] = {ATTR_INT(nb, c->nb), ATTR_INTS(step, c->step, c->n), ATTR_DIMS(lo, c->lo, c->n), ATTR_DIMS(hi, c->hi, c->n),
-	             ATTR_INTS(dilation, c->dilation, c->n), ATTR_INTS(spread, c->spread, c->n), ATTR_INT(groups, c->groups),
+	Attr at[] = {ATTR_INT(nb, c->nb),
+	             ATTR_INTS(step, c->step, c->n),
+	             ATTR_DIMS(lo, c->lo, c->n),
+	             ATTR_DIMS(hi, c->hi, c->n),
+	             ATTR_INTS(dilation, c->dilation, c->n),
+	             ATTR_INTS(spread, c->spread, c->n),
+	             ATTR_INT(groups, c->groups),
 	             ATTR_INT(flip, c->flip)};
 	return ir_emit(b, OP_conv, (Value *[]){x, w}, 2, at, 8);
 }
@@ -59,7 +64,8 @@ static bool want_distances(Module *m, const OpView *v, AttrKey k, int n, const c
 {
 	if (view_count(v, k) != n) FAIL("`%s` has %d entries of %s for %d axes", op_row(v->code)->name, view_count(v, k), attr_name(k), n);
 	for (int i = 0; i < n; i++)
-		if (view_ints(v, k)[i] < 1) FAIL("%s %lld of `%s` is not positive", attr_name(k), (long long)view_ints(v, k)[i], op_row(v->code)->name);
+		if (view_ints(v, k)[i] < 1)
+			FAIL("%s %lld of `%s` is not positive", attr_name(k), (long long)view_ints(v, k)[i], op_row(v->code)->name);
 	return true;
 }
 
@@ -82,8 +88,8 @@ INFER(conv)
 	Dim out = w->dim[nb], per = w->dim[w->rank - 1];
 	if (groups < 1) FAIL("`conv` in %lld groups", (long long)groups);
 	if (!same_dim(f, x->dim[x->rank - 1], dim_scale(d, per, groups, 1)))
-		FAIL("`conv` in %lld groups of %s channels, the operand %s has %s", (long long)groups, dim_str(m->arena, per), type_str(m->arena, x),
-		     dim_str(m->arena, x->dim[x->rank - 1]));
+		FAIL("`conv` in %lld groups of %s channels, the operand %s has %s", (long long)groups, dim_str(m->arena, per),
+		     type_str(m->arena, x), dim_str(m->arena, x->dim[x->rank - 1]));
 	if (groups > 1 && !dim_div_exact(d, f, out, dim_int(d, groups)))
 		FAIL("`conv` has %s results for %lld groups", dim_str(m->arena, out), (long long)groups);
 	ConvSpec c = conv_spec(v);
@@ -102,7 +108,7 @@ INFER(conv)
 
 /* y[cols] += x[depth] w[depth, cols], the sum over depth in order. */
 #define ROW(name, T, SUM)                                                                                                                  \
-	static void row_##name(const void *px, const void *pw, void *py, int64_t depth, int64_t cols)                                         \
+	static void row_##name(const void *px, const void *pw, void *py, int64_t depth, int64_t cols)                                          \
 	{                                                                                                                                      \
 		const T *x = px, *w = pw;                                                                                                          \
 		T *y = py;                                                                                                                         \
@@ -220,8 +226,7 @@ INFER(window)
 	const Type *t = in_type(v, 0);
 	int na = view_count(v, AT_axes), rank = 0;
 	Dim dims[MAX_RANK];
-	if (!want_axes(m, v, AT_axes, t->rank, why) || !want_distances(m, v, AT_step, na, why) ||
-	    !want_distances(m, v, AT_dilation, na, why))
+	if (!want_axes(m, v, AT_axes, t->rank, why) || !want_distances(m, v, AT_step, na, why) || !want_distances(m, v, AT_dilation, na, why))
 		return false;
 	if (view_count(v, AT_sizes) != na) FAIL("`window` has %d sizes for %d axes", view_count(v, AT_sizes), na);
 	if (t->rank + na > MAX_RANK) FAIL("the result of `window` has %d axes: at most %d are supported", t->rank + na, MAX_RANK);

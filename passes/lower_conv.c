@@ -25,7 +25,7 @@ typedef struct Conv {
 	ConvSpec c;
 	const Type *x, *w;
 	Value *xv, *wv;
-	int first; /* of the spatial axes */
+	int first;               /* of the spatial axes */
 	Loops outer, taps, chan; /* batch, sample, positions | taps | group, input channel, output channel of the group */
 	Index out[MAX_RANK + 1], in[MAX_RANK + 1], tap[MAX_RANK + 1], group, ci, oi;
 	Dim per; /* output channels of a group */
@@ -255,11 +255,13 @@ static void fold_reduce(Lower *L, Op *op)
 	Node *r = lower_reduce_node(L, s->body, OP_add, DT_f32, taps, axes->n), *cond = NULL;
 	for (int k = 0; k < axes->n; k++) {
 		int64_t a = axes->v.ints[k];
-		Index tap = index_offset(L, index_scale(L, index_axis(L, taps[k]), dim_int(d, -1)), dim_sub(d, t->dim[last + 1 + k], dim_int(d, 1)));
+		Index tap =
+		    index_offset(L, index_scale(L, index_axis(L, taps[k]), dim_int(d, -1)), dim_sub(d, t->dim[last + 1 + k], dim_int(d, 1)));
 		in[last + 1 + k] = tap;
 		in[a] = index_add(L, idx[a], index_scale(L, tap, dim_int(d, -dil->v.ints[k])));
 		cond = node_and(L, r->body, cond, node_test(L, r->body, in[a], dim_int(d, 0), conv_span(d, t->dim[a], step->v.ints[k])));
-		if (step->v.ints[k] > 1) cond = node_and(L, r->body, cond, node_quotient(L, r->body, N_MULTIPLE, in[a], dim_int(d, step->v.ints[k])));
+		if (step->v.ints[k] > 1)
+			cond = node_and(L, r->body, cond, node_quotient(L, r->body, N_MULTIPLE, in[a], dim_int(d, step->v.ints[k])));
 	}
 	Body *b = r->body;
 	Node *f = NULL;

@@ -69,8 +69,7 @@ static Value *weight_cotangent(Builder *b, const OpView *v, Value *g)
 	int last = x->rank - 1;
 	Value *xs = rule_conj(b, v->in[0]);
 	if (c.groups == 1) xs = swap_axes(b, xs, c.nb, last);
-	else { /* [.., N, S.., groups*I] -> [.., I, S.., groups*N] */
-		xs = split_axis_of(b, xs, last, c.groups);
+	else { /* [.., N, S.., groups*I] -> [.., I, S.., groups*N] */ xs = split_axis_of(b, xs, last, c.groups);
 		xs = join_axes(b, swap_axes(b, xs, c.nb, last + 1), last);
 	}
 	for (int i = 0; i < c.n; i++) {
