@@ -51,12 +51,17 @@ static const char *bare(Emit *e, const char *text)
 	return *text == '(' ? arena_strndup(e->a, text + 1, strlen(text) - 2) : text;
 }
 
+static bool same_data(const Tensor *a, const Tensor *b)
+{
+	return a && (a == b || (a->dtype == b->dtype && tensor_bytes(a) == tensor_bytes(b) && !memcmp(a->data, b->data, tensor_bytes(a))));
+}
+
 static void emit_table(Emit *e, Buf *b)
 {
 	for (int i = 0; i < e->p->funcs.n; i++)
 		for (int k = 0; k < e->p->funcs.at[i]->bufs.n; k++) {
 			Buf *o = e->p->funcs.at[i]->bufs.at[k];
-			const char *name = o != b && o->data == b->data ? map_get(&e->symbols, o) : NULL;
+			const char *name = o != b && same_data(o->data, b->data) ? map_get(&e->symbols, o) : NULL;
 			if (name) {
 				b->name = name;
 				map_set(&e->symbols, b, (void *)name);
@@ -227,7 +232,7 @@ static void emit_steps(Emit *e, StepList *list)
 	for (int i = 0; i < list->n; i++) {
 		Step *s = list->at[i];
 		switch (s->kind) {
-		case STEP_KERNEL: emit_kernel(e, s->kernel, e->f->nkernels++); break;
+		case STEP_KERNEL: emit_kernel(e, s->kernel); break;
 		case STEP_LOOP: emit_loop(e, s); break;
 		case STEP_COND: emit_cond(e, s); break;
 		case STEP_CALL: emit_call(e, s); break;
@@ -267,7 +272,7 @@ static void declare(Emit *e, LoopFunc *f)
 		if (through_pointer(b) && b->space != BUF_ALIAS && *buf_text(e, b) != '*')
 			map_set(&e->refs, b, arena_printf(e->a, "*%s", buf_text(e, b)));
 		if (b->space == BUF_SCALAR) emit_line(e, "%s %s%s;", buf_ctype(b), b->name, b->type->dtype == DT_c64 ? "" : " = 0");
-		bool arena = (b->space == BUF_ARENA || (b->space == BUF_ROW && b->in_arena)) && b->last >= 0 && !b->callee;
+		bool arena = (b->space == BUF_ARENA || (b->space == BUF_ROW && b->in_arena)) && b->offset && !b->callee;
 		if (arena) emit_line(e, "%s *%s = (%s *)(void *)(mx_arena + %s);", buf_ctype(b), b->name, buf_ctype(b), emit_dim(e, b->offset));
 	}
 }
@@ -346,7 +351,6 @@ void emit_func(Emit *e, LoopFunc *f)
 	e->f = f;
 	e->out = &body;
 	e->indent = 1;
-	f->nkernels = 0;
 	bool entry = f->func->exported || f->func->is_test;
 	if (entry) emit_entry(e, f);
 	else emit_static_head(e, f);

@@ -185,7 +185,7 @@ static const char *kernel_attribute(const Kernel *k)
 }
 
 /* Scalars that the kernel writes are seen through a pointer inside it. */
-void emit_kernel(Emit *e, Kernel *k, int number)
+void emit_kernel(Emit *e, Kernel *k)
 {
 	Used u = {e->a, {0}};
 	name_axes(e, k);
@@ -214,7 +214,7 @@ void emit_kernel(Emit *e, Kernel *k, int number)
 	e->out = old;
 	e->indent = indent;
 	e->refs = refs;
-	const char *text = sb_text(&body), *name = emit_symbol(e, arena_printf(e->a, "k%d_%s", number, k->stages[k->nstages - 1]->what));
+	const char *text = sb_text(&body), *name = emit_symbol(e, k->name);
 	const char *restr = same_memory(&u, k) ? "" : "restrict ";
 	StrBuf params, args;
 	sb_init(&params, e->a), sb_init(&args, e->a);

@@ -40,7 +40,7 @@ bool text_mentions(const char *text, const char *name); /* as a whole word */
 void emit_body(Emit *e, Body *b);
 const char *scalar_text(Emit *e, Scalar s);
 /* c_kernel.c */
-void emit_kernel(Emit *e, Kernel *k, int number); /* the function to e->code, the call at e->out */
+void emit_kernel(Emit *e, Kernel *k); /* the function to e->code, the call at e->out */
 /* c_func.c */
 void emit_func(Emit *e, LoopFunc *f);
 const char *c_path(Emit *e, const char *path);

@@ -47,15 +47,15 @@ static int emit(Session *s, Module *m, const char *kind)
 	StrBuf out;
 	sb_init(&out, s->arena);
 	if (!early && !session_passes(s, m, !strcmp(kind, "report") ? &out : NULL)) return session_code(s);
-	if (!strcmp(kind, "ir")) {
+	if (s->program && (!strcmp(kind, "loops") || !strcmp(kind, "ir"))) {
+		loops_print(&out, s->program, (PrintOptions){.no_loc = o->passes.no_loc});
+	} else if (!strcmp(kind, "ir")) {
 		ir_print_module(&out, m, (PrintOptions){.no_loc = o->passes.no_loc});
 	} else if (!strcmp(kind, "dot")) {
 		dot_print(&out, m);
 	} else if (!s->program) {
 		return session_fail(s, "cli.emit", "--emit=%s needs the passes up to the loops, and they end with `%s`", kind,
 		                    o->passes.stop_after ? o->passes.stop_after : "nothing");
-	} else if (!strcmp(kind, "loops")) {
-		loops_print(&out, s->program);
 	} else {
 		const char *c = o->out && strcmp(o->out, "-") ? o->out : arena_printf(s->arena, "%s.c", m->name);
 		CodegenOptions g = codegen_options(s, base_name(!strcmp(kind, "h") ? c : header_path(s->arena, c)));

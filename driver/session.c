@@ -1,5 +1,6 @@
 /* Loading a program and running the passes on it. */
 #include <string.h>
+#include "../passes/loop.h"
 #include "driver.h"
 
 int session_fail(Session *s, const char *label, const char *fmt, ...)
@@ -32,8 +33,13 @@ static Module *load_ir(Session *s)
 		session_fail(s, "file.read", "`%s`: %s", s->o->input, why);
 		return NULL;
 	}
-	Module *m = ir_read(s->arena, s->diag, diag_add_file(s->diag, s->o->input, text, n));
-	if (!m || !ir_verify(m, true)) return NULL;
+	uint32_t file = diag_add_file(s->diag, s->o->input, text, n);
+	Module *m = NULL;
+	if (!strcmp(ir_read_stage(s->arena, s->diag, file), "loops")) {
+		s->program = loops_read(s->arena, s->diag, file);
+		m = s->program ? s->program->m : NULL;
+	} else m = ir_read(s->arena, s->diag, file);
+	if (!m || (!s->program && !ir_verify(m, true))) return NULL;
 	if (m->name && *m->name) return m;
 	const char *slash = strrchr(s->o->input, '/'), *base = slash ? slash + 1 : s->o->input;
 	m->name = arena_strndup(s->arena, base, strlen(base) - 3);
@@ -60,7 +66,7 @@ Module *session_load(Session *s, bool tests)
 
 bool session_passes(Session *s, Module *m, StrBuf *report)
 {
-	PassCtx c = {.m = m, .scratch = arena_child(s->arena), .o = &s->o->passes, .report = report};
+	PassCtx c = {.m = m, .scratch = arena_child(s->arena), .o = &s->o->passes, .report = report, .program = s->program};
 	bool ok = passes_run(&c) && diag_exit_code(s->diag) == 0;
 	s->program = c.program;
 	arena_free(c.scratch);

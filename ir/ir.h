@@ -137,7 +137,8 @@ struct Module {
 	bool fast_math;                /* rules that are not exact may run */
 	struct TypeTable *types;
 	Map tensors;                   /* constants that live in the module's arena: Tensor -> itself */
-	const char *stage;             /* "tensor" */
+	const char *stage;             /* "tensor"; "loops" where only the signatures of functions are tensor IR */
+	const char *after;             /* loops: the pass that the text was printed after, or NULL */
 	void (*on_bug)(void *ctx);     /* the pass driver's: called after a DIAG_BUG, before the program ends; may be NULL */
 	void *on_bug_ctx;
 };
@@ -213,6 +214,7 @@ void ir_print_func(StrBuf *out, const Func *f, PrintOptions o);
 void ir_settle_names(Func *f);                        /* gives values the unique names that they print with */
 /* Reads text that ir_print_module wrote, or a person did. NULL after diagnostics. file: number from diag_add_file. */
 Module *ir_read(Arena *a, Diag *d, uint32_t file);
+const char *ir_read_stage(Arena *a, Diag *d, uint32_t file);  /* what the text says that it is */
 /* Checks every invariant; reports each breach as DIAG_BUG (or DIAG_ERROR when from_text) naming the op. True if there is none. */
 bool ir_verify(Module *m, bool from_text);
 bool ir_verify_func(Func *f, bool from_text);

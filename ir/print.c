@@ -21,6 +21,8 @@ typedef struct Printer {
 	Map taken;       /* printed name -> itself */
 	Map last_suffix; /* base name -> the suffix last given */
 	int next_number;
+	const char *const *symbols; /* loop IR: the symbols of the body, which is not printed here; NULL: those of the body */
+	int nsymbols;
 } Printer;
 
 /* --- names ------------------------------------------------------------------------------------------------------------ */
@@ -85,7 +87,8 @@ static void printer_init(Printer *p, const Func *f)
 	map_init(&p->name_of, p->scratch);
 	map_init(&p->taken, p->scratch);
 	map_init(&p->last_suffix, p->scratch);
-	name_block(p, f->body);
+	if (!p->symbols) name_block(p, f->body);
+	for (int i = 0; p->symbols && i < f->body->nparam; i++) name_value(p, f->body->param[i]);
 }
 
 static void settle_name(Printer *p, Module *m, Value *v)
@@ -126,7 +129,7 @@ static void put_values(Printer *p, Value *const *v, int n)
 }
 
 /* --- texts and types -------------------------------------------------------------------------------------------------- */
-static void put_string(StrBuf *b, const char *s)
+void ir_put_string(StrBuf *b, const char *s)
 {
 	sb_putc(b, '"');
 	for (; *s; s++) {
@@ -145,44 +148,49 @@ bool ir_func_name_char(char c)
 	return ir_name_char(c) || c == '[' || c == ']' || c == '/';
 }
 
-static void put_func_name(StrBuf *b, const char *name)
+void ir_put_func_name(StrBuf *b, const char *name)
 {
 	bool plain = *name != '\0';
 	for (const char *c = name; *c; c++) plain &= ir_func_name_char(*c);
 	sb_putc(b, '@');
 	if (plain) sb_put(b, name);
-	else put_string(b, name);
+	else ir_put_string(b, name);
 }
 
-static void put_type(Printer *p, const Type *t)
+void ir_put_type(StrBuf *b, const Type *t)
 {
-	sb_put(p->out, dtype_name(t->dtype));
+	sb_put(b, dtype_name(t->dtype));
 	for (int i = 0; i < t->rank; i++) {
-		sb_putc(p->out, i ? ',' : '[');
-		dim_print(p->out, t->dim[i]);
+		sb_putc(b, i ? ',' : '[');
+		dim_print(b, t->dim[i]);
 	}
-	if (t->rank) sb_putc(p->out, ']');
+	if (t->rank) sb_putc(b, ']');
 }
 
 static void put_types_of(Printer *p, Value *const *v, int n)
 {
 	for (int i = 0; i < n; i++) {
 		if (i) sb_put(p->out, ", ");
-		put_type(p, v[i]->type);
+		ir_put_type(p->out, v[i]->type);
 	}
+}
+
+void ir_put_loc(StrBuf *b, const Diag *d, Loc loc)
+{
+	if (!loc.file) return;
+	int line, col, end_line, end_col;
+	diag_line_col(d, loc.file, loc.begin, &line, &col);
+	diag_line_col(d, loc.file, loc.end, &end_line, &end_col);
+	sb_put(b, "loc(");
+	ir_put_string(b, diag_file_name(d, loc.file));
+	sb_printf(b, ":%d:%d-", line, col);
+	if (end_line != line) sb_printf(b, "%d:", end_line);
+	sb_printf(b, "%d)", end_col);
 }
 
 static void put_loc(Printer *p, Loc loc)
 {
-	if (!loc.file || p->o.no_loc) return;
-	int line, col, end_line, end_col;
-	diag_line_col(p->diag, loc.file, loc.begin, &line, &col);
-	diag_line_col(p->diag, loc.file, loc.end, &end_line, &end_col);
-	sb_put(p->out, "loc(");
-	put_string(p->out, diag_file_name(p->diag, loc.file));
-	sb_printf(p->out, ":%d:%d-", line, col);
-	if (end_line != line) sb_printf(p->out, "%d:", end_line);
-	sb_printf(p->out, "%d)", end_col);
+	if (!p->o.no_loc) ir_put_loc(p->out, p->diag, loc);
 }
 
 /* --- numbers ---------------------------------------------------------------------------------------------------------- */
@@ -244,17 +252,15 @@ uint64_t ir_plain_nan(DType d)
 	}
 }
 
-static void put_element(StrBuf *b, const Tensor *t, int64_t i)
+static void put_element(StrBuf *b, DType d, const void *at)
 {
-	size_t w = (size_t)dtype_bytes(t->dtype);
-	const char *at = (const char *)t->data + w * (size_t)i;
 	uint64_t bits = 0;
-	memcpy(&bits, at, w);
-	switch (dtype_kind(t->dtype)) {
+	memcpy(&bits, at, (size_t)dtype_bytes(d));
+	switch (dtype_kind(d)) {
 	case DK_BOOL: sb_put(b, bits ? "true" : "false"); break;
 	case DK_UINT: sb_printf(b, "%llu", (unsigned long long)bits); break;
-	case DK_INT: sb_printf(b, "%lld", (long long)scalar_to_int(tensor_get(t, i))); break;
-	case DK_FLOAT: put_float_bits(b, t->dtype, bits); break;
+	case DK_INT: sb_printf(b, "%lld", (long long)scalar_to_int(scalar_load(d, at))); break;
+	case DK_FLOAT: put_float_bits(b, d, bits); break;
 	case DK_COMPLEX:
 		sb_putc(b, '(');
 		put_float_bits(b, DT_f32, bits & 0xffffffffu);
@@ -265,7 +271,7 @@ static void put_element(StrBuf *b, const Tensor *t, int64_t i)
 	}
 }
 
-static void put_tensor(StrBuf *b, const Tensor *t)
+void ir_put_tensor(StrBuf *b, const Tensor *t)
 {
 	int64_t n = tensor_size(t);
 	sb_put(b, dtype_name(t->dtype));
@@ -283,9 +289,16 @@ static void put_tensor(StrBuf *b, const Tensor *t)
 	} else
 		for (int64_t i = 0; i < n; i++) {
 			if (i) sb_put(b, ", ");
-			put_element(b, t, i);
+			put_element(b, t->dtype, (const char *)t->data + (size_t)dtype_bytes(t->dtype) * (size_t)i);
 		}
 	sb_putc(b, ')');
+}
+
+void ir_put_scalar(StrBuf *b, Scalar s)
+{
+	char room[8];
+	scalar_store(s, room);
+	put_element(b, s.dtype, room);
 }
 
 /* --- ops -------------------------------------------------------------------------------------------------------------- */
@@ -316,9 +329,9 @@ static void put_attr(StrBuf *b, const Attr *a)
 	case AK_DIM: dim_print(b, a->v.dim); break;
 	case AK_DIMS: put_dims(b, a->v.dims, a->n); break;
 	case AK_DTYPE: sb_put(b, dtype_name(a->v.dtype)); break;
-	case AK_STR: put_string(b, a->v.str); break;
-	case AK_FUNC: put_func_name(b, a->v.func->name); break;
-	case AK_TENSOR: put_tensor(b, a->v.tensor); break;
+	case AK_STR: ir_put_string(b, a->v.str); break;
+	case AK_FUNC: ir_put_func_name(b, a->v.func->name); break;
+	case AK_TENSOR: ir_put_tensor(b, a->v.tensor); break;
 	}
 }
 
@@ -334,7 +347,7 @@ static void put_params(Printer *p, const Block *b)
 		if (i) sb_put(p->out, ", ");
 		put_value(p, b->param[i]);
 		sb_put(p->out, ": ");
-		put_type(p, b->param[i]->type);
+		ir_put_type(p->out, b->param[i]->type);
 	}
 	sb_putc(p->out, ')');
 }
@@ -364,7 +377,7 @@ static void put_op(Printer *p, const Op *op, int depth)
 	put_types_of(p, op->out, op->nout);
 	if (op->loc.file && !p->o.no_loc) sb_put(out, "   ");
 	put_loc(p, op->loc);
-	if (op->tag && !p->o.no_loc) sb_put(out, " tag "), put_string(out, op->tag);
+	if (op->tag && !p->o.no_loc) sb_put(out, " tag "), ir_put_string(out, op->tag);
 	for (int r = 0; r < op->nregion; r++) {
 		sb_printf(out, " %s", ir_region_word(op->region[r]->kind, r));
 		put_params(p, op->region[r]);
@@ -428,7 +441,11 @@ static void put_facts(Printer *p, const Func *f)
 	SymbolWalk w = {.m = f->module};
 	map_init(&w.seen, p->scratch);
 	for (int i = 0; i < f->ndims; i++) symbol_seen(&w, f->dims[i]);
-	symbols_of_block(&w, f->body);
+	for (int i = 0; i < p->nsymbols; i++) symbol_seen(&w, p->symbols[i]);
+	if (p->symbols) {
+		symbols_of_values(&w, f->body->param, f->body->nparam);
+		symbols_of_values(&w, f->body->result, f->body->nresult);
+	} else symbols_of_block(&w, f->body);
 	for (int i = 0; i < dim_fact_count(f->facts); i++) {
 		bool equality;
 		dim_symbols(dim_fact_at(f->facts, i, &equality), symbol_seen, &w);
@@ -453,14 +470,14 @@ static void put_text_line(Printer *p, const char *word, const char *text)
 {
 	if (!text) return;
 	sb_printf(p->out, "\n  %s ", word);
-	put_string(p->out, text);
+	ir_put_string(p->out, text);
 }
 
 static void put_rule(Printer *p, const char *word, const Func *f)
 {
 	if (!f) return;
 	sb_printf(p->out, "\n  %s ", word);
-	put_func_name(p->out, f->name);
+	ir_put_func_name(p->out, f->name);
 }
 
 static void put_export(Printer *p, const Func *f)
@@ -469,19 +486,19 @@ static void put_export(Printer *p, const Func *f)
 	put_text_line(p, "doc", f->doc);
 	for (int i = 0; i < f->body->nparam; i++) {
 		sb_printf(p->out, "\n  param %d", i);
-		if (f->param_path[i]) sb_putc(p->out, ' '), put_string(p->out, f->param_path[i]);
+		if (f->param_path[i]) sb_putc(p->out, ' '), ir_put_string(p->out, f->param_path[i]);
 		if (f->param_inout[i]) sb_put(p->out, " inout");
-		if (f->param_doc[i]) sb_put(p->out, " doc "), put_string(p->out, f->param_doc[i]);
+		if (f->param_doc[i]) sb_put(p->out, " doc "), ir_put_string(p->out, f->param_doc[i]);
 	}
 	for (int i = 0; i < f->body->nresult; i++) {
 		sb_printf(p->out, "\n  result %d", i);
-		if (f->result_path[i]) sb_putc(p->out, ' '), put_string(p->out, f->result_path[i]);
+		if (f->result_path[i]) sb_putc(p->out, ' '), ir_put_string(p->out, f->result_path[i]);
 		if (f->result_alias[i] >= 0) sb_printf(p->out, " alias %d", f->result_alias[i]);
 	}
 	for (int i = 0; i < f->nstructs; i++) {
 		put_text_line(p, "struct", f->structs[i].path);
 		sb_putc(p->out, ' ');
-		put_string(p->out, f->structs[i].name);
+		ir_put_string(p->out, f->structs[i].name);
 	}
 }
 
@@ -496,41 +513,62 @@ static void put_header(Printer *p, const Func *f)
 	put_text_line(p, "composite", f->composite);
 	if (f->remat) sb_put(p->out, "\n  remat");
 	if (f->noinline_cse) sb_put(p->out, "\n  noinline_cse");
-	put_rule(p, "jvp", f->rule_jvp);
-	put_rule(p, "vjp_fwd", f->rule_vjp_fwd);
-	put_rule(p, "vjp_bwd", f->rule_vjp_bwd);
-	put_rule(p, "vmap", f->rule_vmap);
+	if (!p->symbols) {
+		put_rule(p, "jvp", f->rule_jvp);
+		put_rule(p, "vjp_fwd", f->rule_vjp_fwd);
+		put_rule(p, "vjp_bwd", f->rule_vjp_bwd);
+		put_rule(p, "vmap", f->rule_vmap);
+	}
 	put_facts(p, f);
 	if (f->loc.file && !p->o.no_loc) sb_put(p->out, "\n  ");
 	put_loc(p, f->loc);
 	sb_putc(p->out, p->out->n > start ? '\n' : ' ');
 }
 
+static void put_head(Printer *p, const Func *f)
+{
+	sb_put(p->out, "func ");
+	ir_put_func_name(p->out, f->name);
+	put_params(p, f->body);
+	sb_put(p->out, " -> (");
+	put_types_of(p, f->body->result, f->body->nresult);
+	sb_putc(p->out, ')');
+	put_header(p, f);
+	sb_put(p->out, "{\n");
+}
+
+void ir_print_head(StrBuf *out, const Func *f, const char *const *symbols, int n, PrintOptions o)
+{
+	Printer p = {.out = out, .o = o, .symbols = symbols, .nsymbols = n};
+	printer_init(&p, f);
+	put_head(&p, f);
+	arena_free(p.scratch);
+}
+
 void ir_print_func(StrBuf *out, const Func *f, PrintOptions o)
 {
 	Printer p = {.out = out, .o = o};
 	printer_init(&p, f);
-	sb_put(out, "func ");
-	put_func_name(out, f->name);
-	put_params(&p, f->body);
-	sb_put(out, " -> (");
-	put_types_of(&p, f->body->result, f->body->nresult);
-	sb_putc(out, ')');
-	put_header(&p, f);
-	sb_put(out, "{\n");
+	put_head(&p, f);
 	put_block(&p, f->body, 1);
 	sb_put(out, "}\n");
 	arena_free(p.scratch);
 }
 
-void ir_print_module(StrBuf *out, const Module *m, PrintOptions o)
+void ir_print_module_line(StrBuf *out, const Module *m, const char *stage, const char *after)
 {
 	sb_put(out, "module ");
-	put_string(out, m->name);
+	ir_put_string(out, m->name);
 	sb_put(out, " stage ");
-	put_string(out, m->stage);
+	ir_put_string(out, stage);
+	if (after) sb_printf(out, " after %s", after);
 	if (m->fast_math) sb_put(out, " fast_math");
 	sb_putc(out, '\n');
+}
+
+void ir_print_module(StrBuf *out, const Module *m, PrintOptions o)
+{
+	ir_print_module_line(out, m, m->stage, NULL);
 	for (int i = 0; i < m->funcs.n; i++) {
 		sb_putc(out, '\n');
 		ir_print_func(out, m->funcs.at[i], o);

@@ -1,6 +1,6 @@
 /* Reads IR text, as print.c writes it or a person does: recursive descent over characters, one function per production.
  *
- *   module  = ["module" string ["stage" string] ["fast_math"]] { func }
+ *   module  = ["module" string ["stage" string] ["after" name] ["fast_math"]] { func }
  *   func    = "func" @name params "->" "(" types ")" { header } "{" { op } "return" [values] "}"
  *   header  = "export" | "doc" string | "dims" names | "test" string | "composite" string | "remat" | "noinline_cse" | "struct" string
  * string | "param" int [string] ["inout"] ["doc" string] | "result" int [string] ["alias" int] | ("jvp" | "vjp_fwd" | "vjp_bwd" | "vmap")
@@ -475,6 +475,7 @@ static bool read_func(Reader *r)
 		return false;
 	while (!read_accept(r, '{'))
 		if (!read_header_line(r, f, results.n)) return false;
+	if (r->body) return r->body(r, f, results.at, results.n);
 	return read_ops(r, &b) && read_end_of_block(r, &b, "return") && results_fit(r, at, f, &results);
 }
 
@@ -519,11 +520,12 @@ static bool read_module_line(Reader *r)
 	if (!read_word(r, "module")) return true;
 	if (!read_string(r, &r->m->name)) return false;
 	if (read_word(r, "stage") && !read_string(r, &r->m->stage)) return false;
+	if (read_word(r, "after") && !(r->m->after = read_ident(r))) return read_fail(r, r->p, "the name of a pass expected after `after`");
 	r->m->fast_math = read_word(r, "fast_math");
 	return true;
 }
 
-static void read_all(Reader *r)
+void read_module(Reader *r)
 {
 	if (!read_all_locs(r) || !collect_funcs(r) || !read_module_line(r)) return;
 	for (;;) {
@@ -540,13 +542,29 @@ static void read_all(Reader *r)
 	}
 }
 
-Module *ir_read(Arena *a, Diag *d, uint32_t file)
+void reader_init(Reader *r, Arena *a, Diag *d, uint32_t file)
 {
 	size_t n;
 	const char *text = diag_file_text(d, file, &n);
-	Reader r = {.arena = a, .diag = d, .file = file, .m = module_new(a, d, "")};
-	r.text = r.p = arena_strndup(a, text, n);
-	r.end = r.text + n;
-	read_all(&r);
+	*r = (Reader){.arena = a, .diag = d, .file = file, .m = module_new(a, d, "")};
+	r->text = r->p = arena_strndup(a, text, n);
+	r->end = r->text + n;
+}
+
+const char *ir_read_stage(Arena *a, Diag *d, uint32_t file)
+{
+	Reader r;
+	Diag *silent = diag_new(a, NULL);
+	size_t n;
+	const char *text = diag_file_text(d, file, &n);
+	reader_init(&r, a, silent, diag_add_file(silent, "", text, n));
+	return read_module_line(&r) ? r.m->stage : "tensor";
+}
+
+Module *ir_read(Arena *a, Diag *d, uint32_t file)
+{
+	Reader r;
+	reader_init(&r, a, d, file);
+	read_module(&r);
 	return r.errors ? NULL : r.m;
 }

@@ -12,7 +12,8 @@ typedef struct Undo {
 	Value *before;
 } Undo;
 
-typedef struct Reader {
+typedef struct Reader Reader;
+struct Reader {
 	Arena *arena;
 	Module *m;
 	Diag *diag;
@@ -24,7 +25,13 @@ typedef struct Reader {
 	Map scope; /* interned name -> Value visible here */
 	VEC(Undo) undo;
 	struct LocFiles *locs;
-} Reader;
+	/* loop IR: reads a function's body behind its brace, and the closing one */
+	bool (*body)(Reader *r, Func *f, const Type *const *results, int n);
+	void *ctx;
+};
+
+void reader_init(Reader *r, Arena *a, Diag *d, uint32_t file);
+void read_module(Reader *r); /* all of the text; r->errors counts what went wrong */
 
 /* Reports at the text [at, r->p) once per recovery. Always false. */
 bool read_fail(Reader *r, const char *at, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
@@ -36,6 +43,8 @@ bool read_word(Reader *r, const char *word); /* consumes that word if it is next
 bool read_next_is(Reader *r, const char *word);
 const char *read_ident(Reader *r); /* interned; NULL when none */
 bool read_int(Reader *r, int64_t *out);
+const char *read_found(Reader *r); /* what stands next, for messages */
+bool read_scalar(Reader *r, DType d, Scalar *out);
 bool read_string(Reader *r, const char **out);    /* interned */
 bool read_func_name(Reader *r, const char **out); /* @name */
 bool read_dim(Reader *r, Dim *out);

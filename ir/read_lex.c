@@ -41,7 +41,7 @@ bool read_accept(Reader *r, char c)
 }
 
 /* What stands at r->p, for messages. */
-static const char *found(Reader *r)
+const char *read_found(Reader *r)
 {
 	read_space(r);
 	if (r->p >= r->end) return "the end of the text";
@@ -56,7 +56,7 @@ static const char *found(Reader *r)
 bool read_expect(Reader *r, char c, const char *after)
 {
 	if (read_accept(r, c)) return true;
-	return read_fail(r, r->p, "`%c` expected %s, found %s", c, after, found(r));
+	return read_fail(r, r->p, "`%c` expected %s, found %s", c, after, read_found(r));
 }
 
 bool read_next_is(Reader *r, const char *word)
@@ -90,7 +90,7 @@ bool read_int(Reader *r, int64_t *out)
 	read_space(r);
 	const char *at = r->p;
 	if (!isdigit((unsigned char)*at) && !(*at == '-' && isdigit((unsigned char)at[1])))
-		return read_fail(r, at, "an integer expected, found %s", found(r));
+		return read_fail(r, at, "an integer expected, found %s", read_found(r));
 	char *stop;
 	errno = 0;
 	long long x = strtoll(at, &stop, 10);
@@ -125,7 +125,7 @@ static bool read_escape(Reader *r, StrBuf *b)
 
 bool read_string(Reader *r, const char **out)
 {
-	if (!read_peek(r, '"')) return read_fail(r, r->p, "a text in double quotes expected, found %s", found(r));
+	if (!read_peek(r, '"')) return read_fail(r, r->p, "a text in double quotes expected, found %s", read_found(r));
 	const char *at = r->p++;
 	StrBuf b;
 	sb_init(&b, r->arena);
@@ -147,7 +147,7 @@ bool read_func_name(Reader *r, const char **out)
 	if (r->p < r->end && *r->p == '"') return read_string(r, out);
 	const char *at = r->p;
 	while (r->p < r->end && ir_func_name_char(*r->p)) r->p++;
-	if (r->p == at) return read_fail(r, at, "a function's name expected after `@`, found %s", found(r));
+	if (r->p == at) return read_fail(r, at, "a function's name expected after `@`, found %s", read_found(r));
 	*out = intern_str(&r->m->strings, at, (size_t)(r->p - at));
 	return true;
 }
@@ -181,7 +181,7 @@ bool read_dtype(Reader *r, DType *out)
 	if (name && dtype_find(name, out)) return true;
 	const char *known[DT_COUNT];
 	for (int d = 0; d < DT_COUNT; d++) known[d] = dtype_name((DType)d);
-	if (!name) return read_fail(r, at, "a dtype expected, found %s", found(r));
+	if (!name) return read_fail(r, at, "a dtype expected, found %s", read_found(r));
 	const char *near = diag_suggest(name, known, DT_COUNT);
 	read_fail(r, at, "unknown dtype `%s`", name);
 	if (near) diag_help(r->diag, "did you mean `%s`?", near);
@@ -244,7 +244,7 @@ static bool read_float(Reader *r, DType d, void *to)
 	}
 	bool digits = isdigit((unsigned char)*at) || (strchr("-.", *at) && isdigit((unsigned char)at[1]));
 	bool inf = strncmp(at + (*at == '-'), "inf", 3) == 0;
-	if (!digits && !inf) return read_fail(r, at, "a number expected, found %s", found(r));
+	if (!digits && !inf) return read_fail(r, at, "a number expected, found %s", read_found(r));
 	char *stop;
 	store_float(d, at, &stop, to);
 	r->p = stop;
@@ -279,7 +279,7 @@ static bool read_element(Reader *r, DType d, char *room)
 	const char *at = (read_space(r), r->p);
 	switch (dtype_kind(d)) {
 	case DK_BOOL:
-		if (!read_next_is(r, "true") && !read_next_is(r, "false")) return read_fail(r, at, "true or false expected, found %s", found(r));
+		if (!read_next_is(r, "true") && !read_next_is(r, "false")) return read_fail(r, at, "true or false expected, found %s", read_found(r));
 		room[0] = *at == 't';
 		r->p += *at == 't' ? 4 : 5;
 		return true;
@@ -292,6 +292,14 @@ static bool read_element(Reader *r, DType d, char *room)
 		       read_expect(r, ')', "after a complex number");
 	}
 	return false;
+}
+
+bool read_scalar(Reader *r, DType d, Scalar *out)
+{
+	char room[8] = {0};
+	if (!read_element(r, d, room)) return false;
+	*out = scalar_load(d, room);
+	return true;
 }
 
 static bool read_shape(Reader *r, Tensor *t, int64_t *n)

@@ -7,6 +7,7 @@
 #include <assert.h>
 #include <string.h>
 #include <time.h>
+#include "loop.h"
 #include "passes.h"
 
 const Pass passes[] = {
@@ -64,6 +65,24 @@ static bool known_pass(PassCtx *c, const PassTable *t, const char *option, const
 	return false;
 }
 
+/* The first pass to run: the one asked for, or the one behind that which the text was printed after. -1 after a message. */
+static int first_pass(PassCtx *c, const PassTable *t)
+{
+	Stage have = c->program ? STAGE_LOOP : STAGE_TENSOR;
+	const Pass *p = c->o->start_at ? find_in(t, c->o->start_at) : NULL;
+	if (p && p->takes == have) return (int)(p - t->at);
+	if (p) {
+		diag(c->m->diag, DIAG_ERROR, NO_LOC, "pass.stage", "--start-at %s: this pass takes %s, and the program is %s", p->name,
+		     p->takes == STAGE_LOOP ? "loops" : "tensor IR", have == STAGE_LOOP ? "loops" : "tensor IR");
+		return -1;
+	}
+	const Pass *after = c->program && c->program->after ? find_in(t, c->program->after) : NULL;
+	if (after) return (int)(after - t->at) + 1;
+	int i = 0;
+	while (i < t->n && t->at[i].takes != have) i++;
+	return i;
+}
+
 static bool options_ok(PassCtx *c, const PassTable *t)
 {
 	const PassOptions *o = c->o;
@@ -79,8 +98,10 @@ static bool options_ok(PassCtx *c, const PassTable *t)
 static const char *stage_text(PassCtx *c, Arena *a)
 {
 	StrBuf b;
+	PrintOptions o = {.no_loc = c->o->no_loc};
 	sb_init(&b, a);
-	ir_print_module(&b, c->m, (PrintOptions){.no_loc = c->o->no_loc});
+	if (c->program) loops_print(&b, c->program, o);
+	else ir_print_module(&b, c->m, o);
 	return sb_text(&b);
 }
 
@@ -98,13 +119,16 @@ static bool round_trips(PassCtx *c, const char *text)
 {
 	Diag *d = diag_new(c->scratch, NULL);
 	StrBuf again;
-	Module *m = ir_read(c->scratch, d, diag_add_file(d, "round-trip.ir", text, strlen(text)));
-	if (!m) {
+	uint32_t file = diag_add_file(d, "round-trip.ir", text, strlen(text));
+	Program *p = c->program ? loops_read(c->scratch, d, file) : NULL;
+	Module *m = c->program ? NULL : ir_read(c->scratch, d, file);
+	if (!m && !p) {
 		diag(c->m->diag, DIAG_BUG, NO_LOC, "pass.text", "the printed IR is not read back: %s", diag_text(d));
 		return false;
 	}
 	sb_init(&again, c->scratch);
-	ir_print_module(&again, m, (PrintOptions){0});
+	if (p) loops_print(&again, p, (PrintOptions){0});
+	else ir_print_module(&again, m, (PrintOptions){0});
 	if (strcmp(sb_text(&again), text) == 0) return true;
 	diag(c->m->diag, DIAG_BUG, NO_LOC, "pass.text", "the printed IR reads back as another text");
 	return false;
@@ -113,9 +137,10 @@ static bool round_trips(PassCtx *c, const char *text)
 static bool sound(PassCtx *c)
 {
 	StrBuf b;
-	if (!ir_verify(c->m, false)) return false;
+	if (!c->program && !ir_verify(c->m, false)) return false;
 	sb_init(&b, c->scratch);
-	ir_print_module(&b, c->m, (PrintOptions){0});
+	if (c->program) loops_print(&b, c->program, (PrintOptions){0});
+	else ir_print_module(&b, c->m, (PrintOptions){0});
 	return round_trips(c, sb_text(&b));
 }
 
@@ -184,7 +209,7 @@ static bool run_one(PassCtx *c, const Pass *p, bool *changed, double *ms)
 {
 	Diag *d = c->m->diag;
 	int bugs = diag_count(d, DIAG_BUG), errors = diag_count(d, DIAG_ERROR) + diag_count(d, DIAG_LIMITATION);
-	const char *before = c->o->verify_each && p->takes == STAGE_TENSOR ? stage_text(c, c->scratch) : NULL;
+	const char *before = c->o->verify_each ? stage_text(c, c->scratch) : NULL;
 	BugNote note = {c, p, before};
 	c->m->on_bug = note_bug;
 	c->m->on_bug_ctx = &note;
@@ -193,7 +218,8 @@ static bool run_one(PassCtx *c, const Pass *p, bool *changed, double *ms)
 	*ms = now_ms() - start;
 	c->m->on_bug = NULL;
 	if (p->gives == STAGE_TENSOR) renumber(c->m);
-	if (c->o->verify_each && p->gives == STAGE_TENSOR) sound(c);
+	else if (c->program) loops_settle(c->program), c->program->after = p->name;
+	if (c->o->verify_each) sound(c);
 	if (diag_count(d, DIAG_BUG) > bugs) keep_for_replay(c, p, before);
 	return diag_count(d, DIAG_BUG) == bugs && diag_count(d, DIAG_ERROR) + diag_count(d, DIAG_LIMITATION) == errors;
 }
@@ -214,17 +240,18 @@ bool passes_run_table(PassCtx *c, const PassTable *table)
 {
 	const PassOptions *o = c->o;
 	Timing t = {0};
-	bool started = !o->start_at, ok = true;
+	bool ok = true;
 	int changes = 0;
 	assert(table->n <= (int)(sizeof t.ms / sizeof *t.ms));
 	if (!options_ok(c, table)) return false;
 	c->m->fast_math |= o->fast_math;
-	renumber(c->m);
-	for (int i = 0; ok && i < table->n; i++) {
+	int first = first_pass(c, table);
+	if (first < 0) return false;
+	if (!c->program) renumber(c->m);
+	for (int i = first; ok && i < table->n; i++) {
 		const Pass *p = &table->at[i];
-		started |= o->start_at && strcmp(p->name, o->start_at) == 0;
 		bool bisected = o->bisect >= 0 && changes >= o->bisect && !p->required;
-		if (started && !is_skipped(o, p) && !bisected) {
+		if (!is_skipped(o, p) && !bisected) {
 			ArenaMark mark = arena_mark(c->scratch);
 			ok = run_one(c, p, &t.changed[i], &t.ms[i]);
 			t.ran[i] = true;

@@ -1,15 +1,11 @@
-/* The loop IR: what tensor IR becomes on the way to C.
+/* The loop IR: what tensor IR becomes on the way to C. It stands on its own: of the tensor IR only the signatures are left, as the text
+ * (--emit=loops, docs/loop_ir.md) shows, from which one can go on: mlxcc F.ir. Its vocabulary is the table loop.def.
  *
  * A Program has one LoopFunc per function that is exported or called. A LoopFunc is a list of steps: kernels, run-time loops, branches,
  * calls, copies. A Kernel is a unit of fusion: outer axes that all of its stages share, and stages that run one after the other for each
  * point of the outer axes; values that only the kernel needs live in row buffers without the outer axes, or in scalars. A stage computes
  * one value: a nest over its own axes with a body of scalar SSA nodes. Accesses are affine in the axes, plus gathered terms: transpose,
  * broadcast, slice, pad, concat and the like have become index maps and guards and cost nothing.
- *
- * Text (--emit=loops), one line per node:
- *
- *   kernel @k1_softmax  outer r in R                                   digits.mx:17
- *     m[r] stage: %1 = reduce max j in 10 { %0 = load x[r, j]  yield %0 }
  */
 #ifndef MLXCC_PASSES_LOOP_H
 #define MLXCC_PASSES_LOOP_H
@@ -40,13 +36,8 @@ typedef struct Index {
 } Index;
 
 typedef enum BufSpace {
-	BUF_PARAM,  /* the caller's memory, read (and written where inout); rank 0: by value unless inout */
-	BUF_RESULT, /* the caller's memory, written */
-	BUF_ARENA,  /* at an offset of the arena */
-	BUF_SCALAR, /* rank 0: a C local */
-	BUF_CONST,  /* static const array */
-	BUF_ROW,    /* of one kernel: without its outer axes */
-	BUF_ALIAS   /* the memory of another buffer: in place, row of a scanned operand, view */
+#define BUF(space, word, text, doc) BUF_##space,
+#include "loop.def"
 } BufSpace;
 struct Buf {
 	const char *name; /* C identifier, unique in its function */
@@ -61,34 +52,23 @@ struct Buf {
 	bool in_arena;   /* BUF_ROW that is too big for the stack */
 	int first, last; /* lifetime in step numbers */
 	bool inout;
-	Value *value;     /* what it holds first, for names and messages */
-	Value *holder;    /* while lowering: the value that it holds at this point */
 	const Step *home; /* innermost run-time loop whose body it belongs to; NULL: the function */
-	int writes, reads;
+	int writes, reads; /* how often it stands in a node or step (loops_settle) */
+	int number;        /* BUF_PARAM, BUF_RESULT: which */
 	int order;        /* in its function */
 	LoopFunc *callee; /* BUF_ARENA: memory that a call of it needs */
 	const char *path; /* BUF_PARAM, BUF_RESULT of exported functions: "net.l1.weight" */
 };
 
 typedef enum NodeKind {
-	N_CONST, /* value */
-	N_INDEX, /* index[0] as a number of dtype */
-	N_OP,    /* op of the table over args, computed in dtype (convert: from -> dtype) */
-	N_LOAD,  /* buf[index...] */
-	N_STORE, /* buf[index...] = arg0; with mode: combined with what is there */
-	N_IDIV,
-	N_IMOD,     /* index[0] / hi, index[0] % hi: an integer for index terms */
-	N_CLAMP,    /* arg0 clamped to lo..hi: an integer for index terms */
-	N_TEST,     /* bool: lo <= index[0] < hi */
-	N_MULTIPLE, /* bool: index[0] % hi == 0 */
-	N_INRANGE,  /* bool: 0 <= arg0 < hi, arg0 an integer value */
-	N_IF,       /* arg0; body, other: the result is the body's (a value of dtype) or none */
-	N_FOR,      /* axis[0], body */
-	N_REDUCE,   /* op over axis[0..naxis) of the body's result, in order, from the identity */
-	N_ARG,      /* position along axis[0] of the largest (op maximum) or smallest of the body's result */
-	N_SCAN,     /* running op along axis[0]; body's result (linrec: two); stores to buf[index], position to buf2[index] */
-	N_RAW       /* a call of a support function: mode names it; see codegen/c_raw.c */
+#define NODE(kind, word, gives, text, doc) N_##kind,
+#include "loop.def"
 } NodeKind;
+enum {
+	N_COUNT = 0
+#define NODE(kind, word, gives, text, doc) +1
+#include "loop.def"
+};
 struct Node {
 	NodeKind kind;
 	int id;
@@ -104,7 +84,7 @@ struct Node {
 	const char *mode;
 	const Axis *axis[MAX_RANK];
 	int naxis;
-	int lanes; /* REDUCE */
+	int lanes; /* REDUCE: number of partial results; 0: one, in order */
 	Body *body, *other;
 	bool reverse, exclusive;
 	int64_t number;
@@ -119,7 +99,6 @@ struct Body {
 
 typedef struct Nest {
 	Buf *out;
-	Value *value;
 	const Axis *axis[MAX_RANK];
 	int naxis;  /* loops around body; the first ones may be the kernel's outer axes */
 	int nkeep;  /* how many leading axes of the value are leading axes here (may be shared) */
@@ -140,7 +119,15 @@ typedef struct Kernel {
 	Loc loc;
 } Kernel;
 
-typedef enum StepKind { STEP_KERNEL, STEP_LOOP, STEP_COND, STEP_CALL, STEP_COPY, STEP_PRINT, STEP_ASSERT } StepKind;
+typedef enum StepKind {
+#define STEP(kind, word, text, doc) STEP_##kind,
+#include "loop.def"
+} StepKind;
+enum {
+	STEP_COUNT = 0
+#define STEP(kind, word, text, doc) +1
+#include "loop.def"
+};
 struct Step {
 	StepKind kind;
 	int number, end; /* position in the order of execution; of a loop also that of its end */
@@ -177,13 +164,12 @@ struct LoopFunc {
 	Dim arena;              /* bytes */
 	VEC(const char *) dims; /* symbols that its code needs */
 	Map names;              /* interned C names in use */
-	int nkernels;
-	bool reached;
 };
 struct Program {
 	Module *m;
 	VEC(LoopFunc *) funcs; /* callees first */
 	int nasserts;
+	const char *after; /* the last pass that ran, or NULL */
 };
 typedef struct Program Program;
 
@@ -192,5 +178,16 @@ Program *lower_program(Arena *a, Module *m);
 /* fuse.c: merges neighbouring kernels. plan.c: arena offsets. */
 bool fuse_program(Program *p);
 bool plan_program(Program *p);
-void loops_print(StrBuf *out, const Program *p);
+
+/* loop_settle.c: what follows from the rest, after every pass and after reading: numbers of nodes, names of kernels, who uses which buffer
+ * (unused ones go), the order of buffers, the set of names. Going on from a text then gives what going on in memory gives. */
+void loops_settle(Program *p);
+/* The names that are taken before there are buffers and axes: dimensions, arguments that are trees. */
+void loop_reserve_names(Program *p, LoopFunc *f);
+/* A C identifier that is not in use in f. */
+const char *loop_name(Program *p, LoopFunc *f, const char *hint);
+/* loop_print.c. */
+void loops_print(StrBuf *out, const Program *p, PrintOptions o);
+/* loop_read.c: text that loops_print wrote, or a person did. NULL after diagnostics. file: number from diag_add_file. */
+Program *loops_read(Arena *a, Diag *d, uint32_t file);
 #endif

@@ -1,208 +1,257 @@
-/* The loop IR as text, for people: --emit=loops. */
+/* The loop IR as text. What is printed is what loop_read.c reads; docs/loop_ir.md has the grammar and an example. The syntax of each
+ * construct is its row of loop.def; this file knows how each kind of field is written. */
 #include <inttypes.h>
+#include "../ir/text.h"
+#include "loop_text.h"
 #include "loop_walk.h"
 
 typedef struct Out {
 	StrBuf *b;
-	Arena *a;
+	const Program *p;
+	const LoopFunc *f;
+	const Kernel *kernel;
+	int outer; /* how many of its outer axes are declared */
+	Loc place; /* of the stage: nodes that have another one show it */
+	PrintOptions o;
+	int depth;
 } Out;
 
-static void tabs(Out *o, int n)
+static void tabs(Out *o)
 {
-	for (int i = 0; i < n; i++) sb_put(o->b, "  ");
+	for (int i = 0; i < o->depth; i++) sb_put(o->b, "  ");
 }
 
-static void put_index(Out *o, const Index *i)
+static void open_block(Out *o)
 {
-	bool first = true;
+	sb_put(o->b, "{\n");
+	o->depth++;
+}
+
+static void close_block(Out *o)
+{
+	o->depth--;
+	tabs(o), sb_putc(o->b, '}');
+}
+
+/* --- positions -------------------------------------------------------------------------------------------------------------------- */
+static void put_coef(Out *o, Dim coef, bool first)
+{
+	int64_t c;
+	if (!dim_is_const(coef, &c)) {
+		sb_put(o->b, first ? "(" : " + ("), dim_print(o->b, coef), sb_put(o->b, ")*");
+		return;
+	}
+	bool minus = c < 0 && c != INT64_MIN;
+	sb_put(o->b, first ? (minus ? "-" : "") : minus ? " - " : " + ");
+	if (minus) c = -c;
+	if (c != 1) sb_printf(o->b, "%" PRId64 "*", c);
+}
+
+static void put_position(Out *o, const Index *i)
+{
 	for (int k = 0; k < i->n; k++) {
-		int64_t c;
-		if (!first) sb_put(o->b, " + ");
-		first = false;
-		if (!dim_is_const(i->term[k].coef, &c) || c != 1) sb_printf(o->b, "(%s)*", dim_str(o->a, i->term[k].coef));
+		put_coef(o, i->term[k].coef, k == 0);
 		if (i->term[k].axis) sb_put(o->b, i->term[k].axis->name);
 		else sb_printf(o->b, "%%%d", i->term[k].node->id);
 	}
 	int64_t add;
-	if (first || !dim_is_const(i->add, &add) || add) sb_printf(o->b, "%s%s", first ? "" : " + ", dim_str(o->a, i->add));
+	if (!dim_is_const(i->add, &add)) {
+		sb_put(o->b, i->n ? " + (" : "("), dim_print(o->b, i->add), sb_putc(o->b, ')');
+	} else if (!i->n) {
+		sb_printf(o->b, "%" PRId64, add);
+	} else if (add) {
+		if (add < 0 && add != INT64_MIN) sb_printf(o->b, " - %" PRId64, -add);
+		else sb_printf(o->b, " + %" PRId64, add);
+	}
 }
 
-static void put_access(Out *o, const Node *n, const Buf *b)
+static void put_access(Out *o, const Index *index, int n)
 {
-	sb_put(o->b, b->name);
-	for (int i = 0; i < n->nindex; i++) {
+	for (int i = 0; i < n; i++) {
 		sb_put(o->b, i ? ", " : "[");
-		put_index(o, &n->index[i]);
+		put_position(o, &index[i]);
 	}
-	if (n->nindex) sb_putc(o->b, ']');
+	if (n) sb_putc(o->b, ']');
 }
 
-static void put_scalar(Out *o, Scalar s)
+/* --- syntaxes ----------------------------------------------------------------------------------------------------------------------- */
+static void put_field(Out *o, const FieldRow *f, const void *x);
+
+static bool shown(const Out *o, const FieldRow *f, const void *x)
 {
-	switch (dtype_kind(s.dtype)) {
-	case DK_FLOAT: sb_printf(o->b, "%.17g", s.v.f); break;
-	case DK_INT: sb_printf(o->b, "%" PRId64, s.v.i); break;
-	case DK_COMPLEX: sb_printf(o->b, "(%.9g, %.9g)", (double)s.v.c[0], (double)s.v.c[1]); break;
-	default: sb_printf(o->b, "%" PRIu64, s.v.u);
+	return field_present(f, x) && !(f->kind == FK_LOC && o->o.no_loc);
+}
+
+static bool group_shown(const Out *o, LoopStruct of, const void *x, const char *s, const char *end)
+{
+	SyntaxItem i;
+	while (syntax_next(of, &s, end, &i)) {
+		if (i.kind == SYNTAX_FIELD && shown(o, i.field, x)) return true;
+		if (i.kind == SYNTAX_GROUP && group_shown(o, of, x, i.inside, i.inside + i.n)) return true;
+	}
+	return false;
+}
+
+static void put_syntax(Out *o, LoopStruct of, const void *x, const char *s, const char *end)
+{
+	SyntaxItem i;
+	while (syntax_next(of, &s, end, &i)) {
+		if (i.kind == SYNTAX_CHAR) sb_putc(o->b, i.c);
+		else if (i.kind == SYNTAX_FIELD) put_field(o, i.field, x);
+		else if (group_shown(o, of, x, i.inside, i.inside + i.n)) put_syntax(o, of, x, i.inside, i.inside + i.n);
 	}
 }
 
-static void put_body(Out *o, const Body *b, int depth);
-
-static void put_args(Out *o, const Node *n)
+static void put_text(Out *o, LoopStruct of, const void *x, const char *text)
 {
-	for (int i = 0; i < n->narg; i++) sb_printf(o->b, " %%%d", n->arg[i]->id);
+	const char *end = text;
+	while (*end) end++;
+	put_syntax(o, of, x, text, end);
 }
 
-static void put_axes(Out *o, const Node *n)
+/* --- bodies ------------------------------------------------------------------------------------------------------------------------- */
+static void put_node(Out *o, const Node *n)
 {
-	for (int i = 0; i < n->naxis; i++) sb_printf(o->b, " %s in %s", n->axis[i]->name, dim_str(o->a, n->axis[i]->extent));
-}
-
-static void put_node(Out *o, const Node *n, int depth)
-{
-	tabs(o, depth);
-	if (n->kind != N_STORE && n->kind != N_FOR) sb_printf(o->b, "%%%d: %s = ", n->id, dtype_name(n->dtype));
-	switch (n->kind) {
-	case N_CONST: put_scalar(o, n->value); break;
-	case N_INDEX: sb_put(o->b, "index "), put_index(o, n->index); break;
-	case N_OP: sb_put(o->b, op_row(n->op)->name), put_args(o, n); break;
-	case N_LOAD: sb_put(o->b, "load "), put_access(o, n, n->buf); break;
-	case N_STORE:
-		sb_printf(o->b, "store%s%s ", n->mode ? " " : "", n->mode ? n->mode : "");
-		put_access(o, n, n->buf), put_args(o, n);
-		break;
-	case N_IDIV:
-	case N_IMOD:
-	case N_MULTIPLE:
-		sb_put(o->b, n->kind == N_IDIV ? "quotient " : n->kind == N_IMOD ? "remainder " : "multiple ");
-		put_index(o, n->index), sb_printf(o->b, " by %s", dim_str(o->a, n->hi));
-		break;
-	case N_CLAMP: sb_put(o->b, "clamp"), put_args(o, n), sb_printf(o->b, " to %s..%s", dim_str(o->a, n->lo), dim_str(o->a, n->hi)); break;
-	case N_TEST:
-		sb_printf(o->b, "test %s <= ", dim_str(o->a, n->lo)), put_index(o, n->index), sb_printf(o->b, " < %s", dim_str(o->a, n->hi));
-		break;
-	case N_INRANGE: sb_put(o->b, "inrange"), put_args(o, n), sb_printf(o->b, " < %s", dim_str(o->a, n->hi)); break;
-	case N_IF: sb_put(o->b, "if"), put_args(o, n); break;
-	case N_FOR: sb_put(o->b, "for"), put_axes(o, n); break;
-	case N_REDUCE:
-		sb_printf(o->b, "reduce %s", op_row(n->op)->name), put_axes(o, n);
-		if (n->lanes > 1) sb_printf(o->b, " lanes %d", n->lanes);
-		break;
-	case N_ARG: sb_printf(o->b, "arg %s", op_row(n->op)->name), put_axes(o, n); break;
-	case N_SCAN:
-		sb_printf(o->b, "scan %s%s%s", op_row(n->op)->name, n->reverse ? " reverse" : "", n->exclusive ? " exclusive" : "");
-		put_axes(o, n), sb_put(o->b, " to "), put_access(o, n, n->buf);
-		break;
-	case N_RAW:
-		sb_printf(o->b, "%s %s%s%s", n->mode, n->buf ? n->buf->name : "", n->src ? " from " : "", n->src ? n->src->name : ""),
-		    put_args(o, n);
-		break;
-	}
-	if (n->body) {
-		sb_put(o->b, " {\n");
-		put_body(o, n->body, depth + 1);
-		tabs(o, depth), sb_putc(o->b, '}');
-	}
-	if (n->other) {
-		sb_put(o->b, " else {\n");
-		put_body(o, n->other, depth + 1);
-		tabs(o, depth), sb_putc(o->b, '}');
-	}
+	const KindRow *row = loop_node_row(n);
+	tabs(o);
+	if (node_gives(n)) sb_printf(o->b, "%%%d: %s = ", n->id, dtype_name(n->dtype));
+	if (n->kind != N_OP) sb_put(o->b, row->word);
+	put_text(o, LS_Node, n, row->text + (n->kind == N_OP));
+	if (!o->o.no_loc && n->loc.file && (n->loc.file != o->place.file || n->loc.begin != o->place.begin || n->loc.end != o->place.end))
+		sb_put(o->b, "   "), ir_put_loc(o->b, o->p->m->diag, n->loc);
 	sb_putc(o->b, '\n');
 }
 
-static void put_body(Out *o, const Body *b, int depth)
+static void put_body(Out *o, const Body *b)
 {
-	for (const Node *n = b->first; n; n = n->next) put_node(o, n, depth);
-	if (b->result) tabs(o, depth), sb_printf(o->b, "yield %%%d\n", b->result->id);
+	open_block(o);
+	for (const Node *n = b->first; n; n = n->next) put_node(o, n);
+	if (b->result) tabs(o), sb_printf(o->b, "yield %%%d", b->result->id);
+	if (b->result2) sb_printf(o->b, ", %%%d", b->result2->id);
+	if (b->result) sb_putc(o->b, '\n');
+	close_block(o);
 }
 
-static void put_nest(Out *o, const Axis *const *axis, int n, int skip, const Body *b, int depth)
+/* --- kernels ------------------------------------------------------------------------------------------------------------------------ */
+static void put_axis(void *ctx, const Axis *x)
 {
-	for (int i = skip; i < n; i++) tabs(o, depth++), sb_printf(o->b, "for %s in %s {\n", axis[i]->name, dim_str(o->a, axis[i]->extent));
-	put_body(o, b, depth);
-	for (int i = skip; i < n; i++) tabs(o, --depth), sb_put(o->b, "}\n");
+	Out *o = ctx;
+	bool outer = o->kernel->nouter > o->outer;
+	o->outer += outer;
+	tabs(o), sb_put(o->b, outer ? "outer " : "axis "), put_text(o, LS_Axis, x, loop_syntax[LS_Axis]), sb_putc(o->b, '\n');
 }
 
-static void put_kernel(Out *o, const Kernel *k, int depth)
+static void put_stages(Out *o, const Kernel *k)
 {
-	int outer = k->nstages > 1 ? k->nouter : 0;
-	tabs(o, depth++), sb_put(o->b, "kernel {\n");
-	for (int i = 0; i < outer; i++)
-		tabs(o, depth++), sb_printf(o->b, "for %s in %s {\n", k->outer[i]->name, dim_str(o->a, k->outer[i]->extent));
+	open_block(o);
+	o->kernel = k, o->outer = 0;
+	kernel_axes(o->p->m->arena, k, put_axis, o);
 	for (int i = 0; i < k->nstages; i++) {
-		const Nest *s = k->stages[i];
-		tabs(o, depth), sb_printf(o->b, "# %s%s%s\n", s->what, s->out ? " -> " : "", s->out ? s->out->name : "");
-		if (s->init) put_nest(o, s->init_axis, s->ninit, outer, s->init, depth);
-		put_nest(o, s->axis, s->naxis, outer, s->body, depth);
+		o->place = k->stages[i]->loc;
+		tabs(o), put_text(o, LS_Nest, k->stages[i], loop_syntax[LS_Nest]), sb_putc(o->b, '\n');
 	}
-	for (int i = 0; i < outer; i++) tabs(o, --depth), sb_put(o->b, "}\n");
-	tabs(o, --depth), sb_put(o->b, "}\n");
+	close_block(o);
 }
 
-static void put_steps(Out *o, const StepList *list, int depth)
+/* --- steps -------------------------------------------------------------------------------------------------------------------------- */
+static void put_bufs(Out *o, const Step *home)
+{
+	for (int i = 0; i < o->f->bufs.n; i++) {
+		const Buf *b = o->f->bufs.at[i];
+		if (b->home != home) continue;
+		tabs(o), sb_put(o->b, "buf "), put_text(o, LS_Buf, b, loop_syntax[LS_Buf]);
+		sb_printf(o->b, " %s", loop_bufs[b->space].word), put_text(o, LS_Buf, b, loop_bufs[b->space].text), sb_putc(o->b, '\n');
+	}
+}
+
+static void put_steps(Out *o, const StepList *list)
 {
 	for (int i = 0; i < list->n; i++) {
 		const Step *s = list->at[i];
-		switch (s->kind) {
-		case STEP_KERNEL: put_kernel(o, s->kernel, depth); break;
-		case STEP_COPY: tabs(o, depth), sb_printf(o->b, "copy %s from %s\n", s->dst->name, s->src->name); break;
-		case STEP_CALL:
-			tabs(o, depth), sb_printf(o->b, "call @%s(", s->callee->func->name);
-			for (int k = 0; k < s->nargs; k++) sb_printf(o->b, "%s%s", k ? ", " : "", s->args[k]->name);
-			sb_put(o->b, ") ->");
-			for (int k = 0; k < s->nresults; k++) sb_printf(o->b, " %s", s->results[k]->name);
-			sb_putc(o->b, '\n');
-			break;
-		case STEP_PRINT:
-		case STEP_ASSERT:
-			tabs(o, depth), sb_put(o->b, s->kind == STEP_PRINT ? "print" : "assert");
-			for (int k = 0; k < s->nvalues; k++) sb_printf(o->b, " %s", s->values[k]->name);
-			sb_putc(o->b, '\n');
-			break;
-		case STEP_LOOP:
-			tabs(o, depth), sb_printf(o->b, "loop %s%s%s%s%s%s {\n", s->axis->name, s->axis->extent ? " in " : "",
-			                          s->axis->extent ? dim_str(o->a, s->axis->extent) : "", s->reverse ? " reverse" : "",
-			                          s->limit ? " limit " : "", s->limit ? s->limit->name : "");
-			put_steps(o, &s->head, depth + 1);
-			if (s->cond) tabs(o, depth + 1), sb_printf(o->b, "while %s\n", s->cond->name);
-			put_steps(o, &s->body, depth + 1);
-			tabs(o, depth), sb_put(o->b, "}\n");
-			break;
-		case STEP_COND:
-			tabs(o, depth), sb_printf(o->b, "if %s {\n", s->cond->name);
-			put_steps(o, &s->body, depth + 1);
-			tabs(o, depth), sb_put(o->b, "} else {\n");
-			put_steps(o, &s->other, depth + 1);
-			tabs(o, depth), sb_put(o->b, "}\n");
-			break;
-		}
+		tabs(o), sb_put(o->b, loop_steps[s->kind].word), put_text(o, LS_Step, s, loop_steps[s->kind].text), sb_putc(o->b, '\n');
 	}
 }
 
-static const char *space_name(const Buf *b)
+static void put_loop(Out *o, const Step *s)
 {
-	static const char *const name[] = {"param", "result", "arena", "scalar", "const", "row", "alias"};
-	return name[b->space];
+	open_block(o);
+	put_bufs(o, s);
+	if (s->counter) tabs(o), sb_printf(o->b, "counter %s\n", s->counter->name);
+	if (s->cond) {
+		tabs(o), sb_printf(o->b, "while %s ", s->cond->name), open_block(o);
+		put_steps(o, &s->head);
+		close_block(o), sb_putc(o->b, '\n');
+	}
+	put_steps(o, &s->body);
+	close_block(o);
 }
 
-void loops_print(StrBuf *out, const Program *p)
+/* --- fields -------------------------------------------------------------------------------------------------------------------------- */
+static void put_names(Out *o, const void *x, const FieldRow *f)
 {
-	Out o = {out, p->m->arena};
+	int n = f->kind == FK_NAMES ? FIELD_AT(const StepList, x, f).n : (int)field_int(x, f->count_at, f->count_size);
+	for (int i = 0; i < n; i++) {
+		const char *name;
+		if (f->kind == FK_AXES) name = (&FIELD_AT(const Axis *const, x, f))[i]->name;
+		else if (f->kind == FK_BUFS) name = FIELD_AT(Buf * *const, x, f)[i]->name;
+		else name = ((const char *const *)FIELD_AT(const StepList, x, f).at)[i];
+		sb_printf(o->b, "%s%s", i ? ", " : "", name);
+	}
+}
+
+static void put_args(Out *o, const Node *n)
+{
+	for (int i = 0; i < n->narg; i++) sb_printf(o->b, "%s%%%d", i ? ", " : "", n->arg[i]->id);
+}
+
+static void put_field(Out *o, const FieldRow *f, const void *x)
+{
+	switch (f->kind) {
+	case FK_WORD: sb_put(o->b, FIELD_AT(const char *const, x, f)); break;
+	case FK_TEXT: ir_put_string(o->b, FIELD_AT(const char *const, x, f)); break;
+	case FK_DIM: dim_print(o->b, FIELD_AT(const Dim, x, f)); break;
+	case FK_INT: sb_printf(o->b, "%" PRId64, field_int(x, f->at, f->size)); break;
+	case FK_FLAG: sb_put(o->b, f->name); break;
+	case FK_TYPE: ir_put_type(o->b, FIELD_AT(const Type *const, x, f)); break;
+	case FK_TENSOR: ir_put_tensor(o->b, FIELD_AT(const Tensor *const, x, f)); break;
+	case FK_SCALAR: ir_put_scalar(o->b, FIELD_AT(const Scalar, x, f)); break;
+	case FK_OP: sb_put(o->b, op_row(FIELD_AT(const OpCode, x, f))->name); break;
+	case FK_FUNC: ir_put_func_name(o->b, FIELD_AT(LoopFunc *const, x, f)->name); break;
+	case FK_BUF: sb_put(o->b, FIELD_AT(Buf *const, x, f)->name); break;
+	case FK_BUFS:
+	case FK_AXES:
+	case FK_NAMES: put_names(o, x, f); break;
+	case FK_LOC: ir_put_loc(o->b, o->p->m->diag, FIELD_AT(const Loc, x, f)); break;
+	case FK_ARGS: put_args(o, x); break;
+	case FK_POSITION: put_position(o, FIELD_AT(Index *const, x, f)); break;
+	case FK_ACCESS: put_access(o, FIELD_AT(Index *const, x, f), (int)field_int(x, f->count_at, f->count_size)); break;
+	case FK_ROW: put_position(o, &FIELD_AT(const Index, x, f)); break;
+	case FK_AXIS: put_text(o, LS_Axis, FIELD_AT(const Axis *const, x, f), loop_syntax[LS_Axis]); break;
+	case FK_BODY: put_body(o, FIELD_AT(Body *const, x, f)); break;
+	case FK_STEPS:
+		open_block(o);
+		put_steps(o, &FIELD_AT(const StepList, x, f));
+		close_block(o);
+		break;
+	case FK_LOOP: put_loop(o, x); break;
+	case FK_STAGES: put_stages(o, x); break;
+	case FK_KERNEL: put_text(o, LS_Kernel, FIELD_AT(Kernel *const, x, f), loop_syntax[LS_Kernel]); break;
+	}
+}
+
+void loops_print(StrBuf *out, const Program *p, PrintOptions options)
+{
+	Out o = {.b = out, .p = p, .o = options};
+	ir_print_module_line(out, p->m, "loops", p->after);
 	for (int i = 0; i < p->funcs.n; i++) {
-		const LoopFunc *f = p->funcs.at[i];
-		sb_printf(out, "func @%s  arena %s\n", f->func->name, f->arena ? dim_str(o.a, f->arena) : "not planned");
-		for (int k = 0; k < f->bufs.n; k++) {
-			const Buf *b = f->bufs.at[k];
-			if (!b->reads && !b->writes && b->space != BUF_PARAM && b->space != BUF_RESULT) continue;
-			sb_printf(out, "  buf %s: %s %s", b->name, type_str(o.a, b->type), space_name(b));
-			if (b->space == BUF_ROW) sb_printf(out, " without %d axes%s", b->drop, b->in_arena ? " in arena" : "");
-			if (b->offset) sb_printf(out, " at %s", dim_str(o.a, b->offset));
-			if (b->space == BUF_ALIAS) sb_printf(out, " of %s%s", b->base->name, b->has_row ? " row" : "");
-			sb_putc(out, '\n');
-		}
-		put_steps(&o, &f->steps, 1);
+		const LoopFunc *f = o.f = p->funcs.at[i];
 		sb_putc(out, '\n');
+		ir_print_head(out, f->func, f->dims.at ? f->dims.at : (const char *const[]){NULL}, f->dims.n, options);
+		o.depth = 0;
+		put_text(&o, LS_LoopFunc, f, loop_syntax[LS_LoopFunc]);
+		o.depth = 1;
+		put_bufs(&o, NULL);
+		put_steps(&o, &f->steps);
+		sb_put(out, "}\n");
 	}
 }

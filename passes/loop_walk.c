@@ -60,6 +60,40 @@ void steps_walk(StepList *list, StepFn *fn, void *ctx)
 	}
 }
 
+typedef struct AxisWalk {
+	Map seen;
+	AxisFn *fn;
+	void *ctx;
+} AxisWalk;
+
+static void see_axes(AxisWalk *w, const Axis *const *axis, int n)
+{
+	for (int i = 0; i < n; i++) {
+		if (map_get(&w->seen, axis[i])) continue;
+		map_set(&w->seen, axis[i], (void *)axis[i]);
+		w->fn(w->ctx, axis[i]);
+	}
+}
+
+static void see_node(void *p, Node *n)
+{
+	see_axes(p, n->axis, n->naxis);
+}
+
+void kernel_axes(Arena *a, const Kernel *k, AxisFn *fn, void *ctx)
+{
+	AxisWalk w = {.fn = fn, .ctx = ctx};
+	map_init(&w.seen, a);
+	see_axes(&w, k->outer, k->nouter);
+	for (int i = 0; i < k->nstages; i++) {
+		Nest *s = k->stages[i];
+		see_axes(&w, s->init_axis, s->ninit);
+		see_axes(&w, s->axis, s->naxis);
+		body_walk(s->init, see_node, &w);
+		body_walk(s->body, see_node, &w);
+	}
+}
+
 bool index_aligned(const Index *index, int nindex, const Axis *const *axis, int p)
 {
 	if (nindex < p) return false;

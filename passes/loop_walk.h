@@ -11,6 +11,8 @@ void steps_walk(StepList *list, StepFn *fn, void *ctx); /* a step before the ste
 typedef void NodeFn(void *ctx, Node *n);
 void body_walk(Body *b, NodeFn *fn, void *ctx); /* nodes of b and of the bodies inside, in order */
 Buf *buf_root(Buf *b);                          /* whose memory it is */
+typedef void AxisFn(void *ctx, const Axis *x);
+void kernel_axes(Arena *a, const Kernel *k, AxisFn *fn, void *ctx); /* those that k binds, each once, outer ones first */
 /* index[0..p) are exactly axis[0..p). */
 bool index_aligned(const Index *index, int nindex, const Axis *const *axis, int p);
 #endif

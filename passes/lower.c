@@ -9,18 +9,7 @@
 
 const char *lower_name(Lower *L, const char *hint)
 {
-	char base[64];
-	int n = 0;
-	for (const char *s = hint; *s && n < 48; s++) base[n++] = isalnum((unsigned char)*s) ? *s : '_';
-	if (!n || isdigit((unsigned char)base[0])) memmove(base + 1, base, (size_t)n++), base[0] = 'v';
-	base[n] = 0;
-	const char *stem = c_variable_name(L->a, base);
-	for (int k = 0;; k++) {
-		const char *name = module_str(L->m, k ? arena_printf(L->a, "%s_%d", stem, k) : stem);
-		if (map_get(&L->f->names, name)) continue;
-		map_set(&L->f->names, name, (void *)name);
-		return name;
-	}
+	return loop_name(L->p, L->f, hint);
 }
 
 Buf *lower_buf(Lower *L, BufSpace space, const Type *t, Value *v, const char *hint)
@@ -28,7 +17,6 @@ Buf *lower_buf(Lower *L, BufSpace space, const Type *t, Value *v, const char *hi
 	Buf *b = NEW(L->a, Buf);
 	b->space = space == BUF_ARENA && t->rank == 0 ? BUF_SCALAR : space;
 	b->type = t;
-	b->value = v;
 	b->home = L->home;
 	b->first = INT32_MAX;
 	b->last = -1;
@@ -98,8 +86,6 @@ static void copy_step(Lower *L, Buf *dst, Buf *src)
 	Step *s = lower_step(L, STEP_COPY);
 	s->dst = dst;
 	s->src = src;
-	dst->writes++;
-	src->reads++;
 }
 
 /* v into dst, by a nest of its own or a copy. */
@@ -148,19 +134,25 @@ static bool may_target(Lower *L, Value *v, Block *b, Value *old)
 	return !old || may_overwrite(L, v, old);
 }
 
+/* The value that b holds at this point of lowering. */
+static Value *holder(const Lower *L, const Buf *b)
+{
+	return map_get(&L->holder, b);
+}
+
 /* The wanted place of v, unless another value moved in there meanwhile that is still read. */
 static Buf *take_target(Lower *L, Value *v)
 {
 	Info *i = lower_info(L, v);
 	Buf *b = i->target;
-	if (b && b->holder && b->holder != v && !may_overwrite(L, v, b->holder)) b = i->target = NULL;
+	if (b && holder(L, b) && holder(L, b) != v && !may_overwrite(L, v, holder(L, b))) b = i->target = NULL;
 	return b;
 }
 
 /* v is in b from here on. */
 static Buf *settle(Lower *L, Value *v, Buf *b)
 {
-	b->holder = v;
+	map_set(&L->holder, b, v);
 	return lower_info(L, v)->buf = b;
 }
 
@@ -175,7 +167,7 @@ static void yield_into(Lower *L, Block *b, int from, int n, Buf *const *dst, Val
 		Info *i = lower_info(L, v);
 		if (i->buf == dst[k]) continue;
 		for (int j = 0; old && j < n; j++) {
-			bool moved = i->buf == dst[j] || (dst[j]->holder && value_reads(L, v, dst[j]->holder));
+			bool moved = i->buf == dst[j] || (holder(L, dst[j]) && value_reads(L, v, holder(L, dst[j])));
 			if (j == k || !(moved || (old[j] && value_reads(L, v, old[j])))) continue;
 			save[k] = lower_buf(L, BUF_ARENA, v->type, v, "saved");
 			store_into(L, v, save[k]);
@@ -203,18 +195,17 @@ static void step_cond(Lower *L, Op *op)
 	for (int k = 0; k < op->nout; k++) out[k] = result_buf(L, op->out[k]);
 	Step *s = lower_step(L, STEP_COND);
 	s->cond = pred;
-	pred->reads++;
 	StepList *outer = L->steps;
 	for (int r = 0; r < 2; r++) {
 		Block *b = op->region[r];
 		L->steps = r ? &s->other : &s->body;
-		for (int k = 0; k < op->nout; k++) out[k]->holder = NULL;
+		for (int k = 0; k < op->nout; k++) map_set(&L->holder, out[k], NULL);
 		for (int k = 0; k < b->nresult; k++)
 			if (may_target(L, b->result[k], b, NULL)) lower_info(L, b->result[k])->target = out[k];
 		lower_block(L, b);
 		yield_into(L, b, 0, op->nout, out, NULL);
 	}
-	for (int k = 0; k < op->nout; k++) out[k]->holder = op->out[k];
+	for (int k = 0; k < op->nout; k++) map_set(&L->holder, out[k], op->out[k]);
 	L->steps = outer;
 }
 
@@ -226,7 +217,7 @@ static Buf *carry_buf(Lower *L, Op *op, int k)
 	if (wanted) return wanted;
 	bool shared = false;
 	for (int j = 0; j < op->nin; j++) shared |= j != k && op->in[j] == op->in[k];
-	if (!shared && in->buf && in->buf->holder == op->in[k] && owned(in->buf) && op->in[k]->block == op->block &&
+	if (!shared && in->buf && holder(L, in->buf) == op->in[k] && owned(in->buf) && op->in[k]->block == op->block &&
 	    reads_over(L, op->in[k], op, true) && !in->looped)
 		return in->buf;
 	return lower_buf(L, BUF_ARENA, op->out[k]->type, op->out[k], NULL);
@@ -289,7 +280,6 @@ static void step_loop(Lower *L, Op *op)
 	s->axis = lower_axis(L, trips ? trips->v.dim : NULL, 0);
 	s->reverse = op_bool(op, AT_reverse);
 	s->limit = bound;
-	if (bound) bound->reads++;
 	Info *i0 = lower_info(L, body->param[0]);
 	if (i0->uses) s->counter = i0->buf = lower_buf(L, BUF_SCALAR, body->param[0]->type, body->param[0], "step");
 	for (int k = 0; k < nc; k++) {
@@ -310,7 +300,6 @@ static void step_loop(Lower *L, Op *op)
 		L->steps = &s->head;
 		lower_block(L, op->region[1]);
 		s->cond = lower_value_buf(L, op->region[1]->result[0]);
-		s->cond->reads++;
 	}
 	L->steps = &s->body;
 	lower_block(L, body);
@@ -327,8 +316,8 @@ static void step_call(Lower *L, Op *op)
 {
 	LoopFunc *callee = lower_func(L, op_attr(op, AT_func)->v.func);
 	Buf **args = NEW_ARRAY(L->a, Buf *, op->nin + 1), **out = NEW_ARRAY(L->a, Buf *, op->nout + 1);
-	for (int k = 0; k < op->nin; k++) args[k] = lower_value_buf(L, op->in[k]), args[k]->reads++;
-	for (int k = 0; k < op->nout; k++) out[k] = result_buf(L, op->out[k]), out[k]->writes++;
+	for (int k = 0; k < op->nin; k++) args[k] = lower_value_buf(L, op->in[k]);
+	for (int k = 0; k < op->nout; k++) out[k] = result_buf(L, op->out[k]);
 	Dim bytes = dim_int(L->dims, 0);
 	Buf *scratch = lower_buf(L, BUF_ARENA, type_get(L->m, DT_u8, 1, &bytes), NULL, "scratch");
 	scratch->callee = callee;
@@ -342,7 +331,7 @@ static void step_call(Lower *L, Op *op)
 static void effect(Lower *L, Op *op, StepKind kind)
 {
 	Buf **v = NEW_ARRAY(L->a, Buf *, op->nin + 1);
-	for (int k = 0; k < op->nin; k++) v[k] = lower_value_buf(L, op->in[k]), v[k]->reads++;
+	for (int k = 0; k < op->nin; k++) v[k] = lower_value_buf(L, op->in[k]);
 	Step *s = lower_step(L, kind);
 	s->values = v;
 	s->nvalues = op->nin;
@@ -367,7 +356,7 @@ const LowerRow lower_cond = {.step = step_cond}, lower_loop = {.step = step_loop
 static Buf *update_buf(Lower *L, Op *op)
 {
 	Info *me = lower_info(L, op->out[0]), *x = lower_info(L, op->in[0]);
-	if (me->in_place && x->buf && x->buf->holder == op->in[0] && owned(x->buf)) return x->buf;
+	if (me->in_place && x->buf && holder(L, x->buf) == op->in[0] && owned(x->buf)) return x->buf;
 	return NULL;
 }
 
@@ -425,20 +414,9 @@ static const char *last_part(const char *path)
 	return dot && !isdigit((unsigned char)dot[1]) ? dot + 1 : path;
 }
 
-/* The C function's argument for a tree is named after the root of its leaves' paths. */
-static void reserve_root(Lower *L, const char *path)
-{
-	const char *dot = path ? strchr(path, '.') : NULL;
-	if (!dot) return;
-	const char *root = module_str(L->m, c_variable_name(L->a, arena_strndup(L->a, path, (size_t)(dot - path))));
-	map_set(&L->f->names, root, (void *)root);
-}
-
 static void lower_params(Lower *L)
 {
 	Func *f = L->f->func;
-	for (int i = 0; f->param_path && i < f->body->nparam; i++) reserve_root(L, f->param_path[i]);
-	for (int i = 0; f->result_path && i < f->body->nresult; i++) reserve_root(L, f->result_path[i]);
 	L->f->param = NEW_ARRAY(L->a, Buf *, f->body->nparam + 1);
 	L->f->result = NEW_ARRAY(L->a, Buf *, f->body->nresult + 1);
 	for (int i = 0; i < f->body->nparam; i++) {
@@ -446,6 +424,7 @@ static void lower_params(Lower *L)
 		const char *path = f->param_path ? f->param_path[i] : NULL;
 		Buf *b = lower_buf(L, BUF_PARAM, v->type, v, path ? path : v->name ? v->name : "x");
 		b->path = path;
+		b->number = i;
 		b->inout = f->param_inout && f->param_inout[i];
 		L->f->param[i] = settle(L, v, b);
 	}
@@ -454,7 +433,7 @@ static void lower_params(Lower *L)
 		int alias = f->result_alias ? f->result_alias[i] : -1;
 		const char *path = f->result_path ? f->result_path[i] : NULL;
 		Buf *b = alias >= 0 ? L->f->param[alias] : lower_buf(L, BUF_RESULT, v->type, v, path ? last_part(path) : "out");
-		if (alias < 0) b->path = path;
+		if (alias < 0) b->path = path, b->number = i;
 		L->f->result[i] = b;
 		if (may_target(L, v, f->body, alias >= 0 ? f->body->param[alias] : NULL)) lower_info(L, v)->target = b;
 	}
@@ -468,19 +447,15 @@ static LoopFunc *lower_func(Lower *parent, Func *f)
 	*L = (Lower){
 	    .a = parent->a, .m = parent->m, .dims = parent->dims, .p = parent->p, .facts = f->facts, .next_order = 1, .func = parent->func};
 	map_init(&L->info, L->a);
+	map_init(&L->holder, L->a);
 	L->f = NEW(L->a, LoopFunc);
-	map_init(&L->f->names, L->a);
 	L->f->func = f;
 	L->f->name = f->name;
 	L->steps = &L->f->steps;
 	L->loc = f->loc;
-	for (Op *op = f->body->first; op; op = op->next) (void)op;
 	lower_analyse(L, f);
-	for (int i = 0; i < f->ndims; i++) {
-		collect_dim(L, f->dims[i]);
-		const char *s = module_str(L->m, c_variable_name(L->a, f->dims[i]));
-		map_set(&L->f->names, s, (void *)s);
-	}
+	loop_reserve_names(L->p, L->f);
+	for (int i = 0; i < f->ndims; i++) collect_dim(L, f->dims[i]);
 	lower_params(L);
 	lower_block(L, f->body);
 	Value **old = NEW_ARRAY(L->a, Value *, f->body->nresult + 1);
@@ -489,10 +464,6 @@ static LoopFunc *lower_func(Lower *parent, Func *f)
 		if (alias >= 0) old[i] = f->body->param[alias];
 	}
 	yield_into(L, f->body, 0, f->body->nresult, L->f->result, old);
-	for (int i = L->f->bufs.n - 1; i >= 0; i--) { /* a row of a row: the outer row's pointer is needed too */
-		Buf *b = L->f->bufs.at[i];
-		if (b->space == BUF_ALIAS && b->base->space == BUF_ALIAS) b->base->reads += b->reads, b->base->writes += b->writes;
-	}
 	parent->func = L->func;
 	collect_dims(L, f->body);
 	map_set(&parent->func, f, L->f);

@@ -26,6 +26,7 @@ typedef struct Lower {
 	const DimFacts *facts;
 	Map info; /* Value -> Info */
 	Map func; /* Func -> LoopFunc */
+	Map holder; /* Buf -> Value: what it holds at this point */
 	int next_node, next_order, next_axis;
 	StepList *steps; /* where steps go */
 	const Step *home;

@@ -157,7 +157,6 @@ Node *node_and(Lower *L, Body *b, Node *x, Node *y)
 
 Node *node_load(Lower *L, Body *b, Buf *buf, const Index *idx)
 {
-	buf->reads++;
 	Node key = {.kind = N_LOAD, .dtype = buf->type->dtype, .buf = buf, .index = (Index *)idx, .nindex = buf->type->rank};
 	return node_intern(L, b, key);
 }
@@ -170,7 +169,6 @@ Node *node_store(Lower *L, Body *b, Buf *buf, const Index *idx, Node *x, const c
 	n->nindex = buf->type->rank;
 	n->index = arena_copy(L->a, idx, sizeof *idx * (size_t)n->nindex);
 	n->mode = mode;
-	buf->writes++;
 	return n;
 }
 

@@ -13,7 +13,6 @@ Nest *stage_new(Lower *L, Value *v, Buf *out, const char *what)
 	Kernel *k = s->kernel = NEW(L->a, Kernel);
 	Nest *st = NEW(L->a, Nest);
 	st->out = out;
-	st->value = v;
 	st->what = what;
 	st->loc = k->loc = s->loc = L->loc;
 	st->body = body_new(L, NULL);
@@ -91,7 +90,6 @@ Node *lower_reduce_node(Lower *L, Body *b, OpCode op, DType d, const Axis *const
 {
 	Node *r = node_add(L, b, N_REDUCE, d);
 	r->op = op;
-	r->lanes = 1;
 	for (int i = 0; i < n; i++) r->axis[r->naxis++] = axis[i];
 	r->body = body_new(L, b);
 	return r;
@@ -140,7 +138,8 @@ static void store_reduce(Lower *L, Op *op)
 	for (int i = 0; i < nk; i++) s->axis[s->naxis++] = kept[i];
 	s->nkeep = nk;
 	Node *r = lower_reduce_node(L, s->body, comb, v->type->dtype, reduced, nr);
-	r->lanes = reduce_lanes(t->rank, axes->v.ints, axes->n);
+	int lanes = reduce_lanes(t->rank, axes->v.ints, axes->n);
+	r->lanes = lanes > 1 ? lanes : 0;
 	r->body->result = pull(L, r->body, op->in[0], in);
 	node_store(L, s->body, out, idx, r, NULL);
 }
@@ -183,9 +182,7 @@ static void store_scan(Lower *L, Op *op)
 	n->reverse = op_bool(op, AT_reverse);
 	n->exclusive = op_bool(op, AT_exclusive);
 	n->buf = out;
-	out->writes++;
 	n->buf2 = op->nout > 1 ? lower_info(L, op->out[1])->buf : NULL;
-	if (n->buf2) n->buf2->writes++;
 	n->nindex = t->rank;
 	n->index = arena_copy(L->a, in, sizeof *in * (size_t)(t->rank + 1));
 	n->body = body_new(L, s->body);
@@ -383,7 +380,6 @@ static void store_sort(Lower *L, Op *op)
 	n->mode = "sort";
 	n->buf = out;
 	n->buf2 = perm;
-	out->writes++, perm->writes++;
 	n->nindex = v->type->rank;
 	n->index = arena_copy(L->a, idx, sizeof *idx * (size_t)(n->nindex + 1));
 	n->hi = v->type->dim[axis];
@@ -405,7 +401,6 @@ static void store_searchsorted(Lower *L, Op *op)
 	Node *n = node_add(L, s->body, N_RAW, DT_u32);
 	n->mode = "searchsorted";
 	n->src = table;
-	table->reads++;
 	n->from = op->in[0]->type->dtype;
 	n->hi = op->in[0]->type->dim[0];
 	n->number = op_bool(op, AT_right);
@@ -434,9 +429,7 @@ static void store_rng(Lower *L, Op *op)
 	Node *r = node_add(L, s->body, N_RAW, v->type->dtype);
 	r->mode = "rng_bits";
 	r->buf = out;
-	out->writes++;
 	r->src = key;
-	key->reads++;
 	r->number = nb;
 	r->nindex = v->type->rank;
 	r->index = arena_copy(L->a, idx, sizeof *idx * (size_t)(r->nindex + 1));
@@ -452,9 +445,7 @@ static void store_bitcast(Lower *L, Op *op)
 	Node *n = node_add(L, s->body, N_RAW, v->type->dtype);
 	n->mode = "bitcast";
 	n->buf = out;
-	out->writes++;
 	n->src = src;
-	src->reads++;
 	n->hi = dim_scale(L->dims, type_size(L->m, v->type), dtype_bytes(v->type->dtype), 1);
 }
 
