@@ -1,0 +1,1 @@
+"""The benchmark's own parts: registry of workloads, one adapter for each peer, worker processes, limits, report."""

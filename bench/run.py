@@ -1,0 +1,247 @@
+"""Runs the workloads on the peers, interleaved, and writes a table and a chart.
+
+  bash bench/run.sh [--only NAME,...] [--peers NAME,...] [--rounds N] [--threads 1,2] [--quick] [--embedded] [--list]
+
+Each (workload, peer, threads) is a fresh process, pinned; it builds, checks its result against float64 NumPy, and then waits, stopped, for its turn. In
+each round every peer gets one turn of `--budget` seconds in a new order; minima and medians are taken over all rounds. Results are kept in
+build-bench/results.json, so that parts of the table can be measured again; --report only prints it.
+"""
+import argparse
+import json
+import os
+import pathlib
+import random
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+import numpy as np
+
+HERE = pathlib.Path(__file__).resolve().parent
+sys.path.insert(0, str(HERE))
+from harness import limits, peers, report, special, workload  # noqa: E402
+
+
+class Worker:
+    """A stopped process between turns: its spinning threads cannot disturb the others."""
+
+    def __init__(self, peer, name, threads, cpus, folder, reference):
+        self.peer = peer
+        self.work = folder / f"{peer}-{threads}"
+        self.work.mkdir()
+        read, write = os.pipe()
+        self.log = open(self.work / "log.txt", "w+")
+        command = [sys.executable, str(HERE / "harness" / "worker.py"), peer, name, str(threads), ",".join(map(str, cpus)), str(write), str(self.work), str(reference)]
+        self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=self.log, stderr=self.log, pass_fds=[write], env=peers.environment(peer, threads),
+                                        text=True, start_new_session=True)
+        os.close(write)
+        self.replies = os.fdopen(read)
+        self.times = []
+
+    def reply(self, timeout):
+        """The next reply, or a dict that says what happened instead."""
+        import select
+        ready, _, _ = select.select([self.replies], [], [], timeout)
+        if not ready:
+            self.end()
+            return dict(state="failed", reason=f"no answer after {timeout:.0f} s")
+        line = self.replies.readline()
+        if not line:
+            self.process.wait()
+            return dict(state="failed", reason=f"the process died (status {self.process.returncode})")
+        return json.loads(line)
+
+    def signal(self, number):
+        try:
+            os.killpg(self.process.pid, number)
+        except ProcessLookupError:
+            pass
+
+    def turn(self, timeout=120, **command):
+        self.signal(signal.SIGCONT)
+        try:
+            self.process.stdin.write(json.dumps(command) + "\n")
+            self.process.stdin.flush()
+            answer = self.reply(timeout)
+        except BrokenPipeError:
+            answer = dict(state="failed", reason="the process died")
+        if answer["state"] != "failed":
+            self.signal(signal.SIGSTOP)
+        return answer
+
+    def end(self):
+        self.signal(signal.SIGKILL)
+        self.process.wait()
+        self.log.close()
+        peers.clean(self.work)
+
+
+def prepare(names, cls, threads, cpus, folder, reference, timeout):
+    """Starts one worker for each peer, as many at a time as there are CPUs to spare; -> (workers, results so far)."""
+    workers, results, waiting, running = [], {}, list(names), []
+    slots = len(cpus) if threads == 1 else 2
+    while waiting or running:
+        while waiting and len(running) < slots:
+            taken = {w.slot for w in running}
+            slot = min(s for s in range(slots) if s not in taken)
+            w = Worker(waiting.pop(0), cls.name, threads, [cpus[slot]] if threads == 1 else cpus[:threads], folder, reference)
+            w.slot = slot
+            w.deadline = time.monotonic() + timeout
+            running.append(w)
+        import select
+        ready, _, _ = select.select([w.replies for w in running], [], [], 1.0)
+        for w in list(running):
+            late = time.monotonic() > w.deadline
+            if w.replies in ready or late:
+                running.remove(w)
+                answer = w.reply(0.1) if not late else dict(state="failed", reason=f"not built after {timeout:.0f} s")
+                results[w.peer] = answer
+                if answer["state"] == "ready":
+                    w.signal(signal.SIGSTOP)
+                    workers.append(w)
+                else:
+                    w.end()
+    return workers, results
+
+
+def run_one(cls, names, threads, options, cpus, folder):
+    """All peers on one workload: {peer: {...}}."""
+    reference = folder / "reference.npz"
+    arrays = workload.make_inputs(cls)
+    np.savez(reference, *[np.asarray(w) for w in workload.as_list(cls.reference(**workload.widen(arrays)))])
+    workers, results = prepare(names, cls, threads, cpus, folder, reference, options.timeout)
+    pinned = cpus[-1:] if threads == 1 else cpus[:threads]
+    order = random.Random(1)
+    for w in workers:
+        w.turn(pin=pinned)
+    for _ in range(options.rounds):
+        order.shuffle(workers)
+        for w in list(workers):
+            answer = w.turn(budget=options.budget)
+            if answer["state"] == "failed":
+                results[w.peer] = answer
+                workers.remove(w)
+            else:
+                w.times.append((answer["min"], answer["median"]))
+            time.sleep(0.002)
+    for w in workers:
+        lows, middles = zip(*w.times)
+        results[w.peer].update(state="ok", min_s=min(lows), median_s=float(np.median(middles)), spread=float(np.median(lows)) / min(lows), rounds=len(lows))
+        w.end()
+    return results
+
+
+def parse():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--only", default="", help="workloads, comma-separated; a part of a name is enough with a * at its end")
+    parser.add_argument("--peers", default="", help=f"of {','.join(peers.PEERS)}")
+    parser.add_argument("--rounds", type=int, default=8)
+    parser.add_argument("--budget", type=float, default=0.06, help="seconds of each turn")
+    parser.add_argument("--threads", default="", help="thread counts, such as 1,2 (default: 1 and the number of CPUs, at most 2)")
+    parser.add_argument("--timeout", type=float, default=150, help="seconds for a peer to build one workload")
+    parser.add_argument("--quick", action="store_true", help="one thread, 3 short rounds, the fast-starting peers")
+    parser.add_argument("--embedded", action="store_true", help="the models of bench/embedded instead of the workloads")
+    parser.add_argument("--tflite", default="", help="folder with the MLPerf Tiny .tflite files, for real weights in the embedded models")
+    parser.add_argument("--cpus", default="", help="CPUs to pin to (default: all that this process may use)")
+    parser.add_argument("--results", default="", help="file of the results (default: build-bench/results.json)")
+    parser.add_argument("--fresh", action="store_true", help="forget earlier results")
+    parser.add_argument("--report", action="store_true", help="print the table of the results, run nothing")
+    parser.add_argument("--table", default="", help="write the table to this file too; the chart goes beside it as chart.svg")
+    parser.add_argument("--no-special", action="store_true", help="leave out compile time, start-up and size")
+    parser.add_argument("--list", action="store_true", help="list the workloads")
+    return parser.parse_args()
+
+
+def chosen(options):
+    kind = "embedded" if options.embedded else "workloads"
+    every = [c for c in workload.load_all().values() if c.kind == kind]
+    if not options.only:
+        return every
+    wanted = options.only.split(",")
+    picked = [c for c in every if any(c.name == w or (w.endswith("*") and c.name.startswith(w[:-1])) for w in wanted)]
+    known = {c.name for c in every} | set(special.NAMES)
+    for w in wanted:
+        if not w.endswith("*") and w not in known:
+            sys.exit(f"no workload '{w}'; --list shows them")
+    return picked
+
+
+def peer_names(options):
+    if options.peers:
+        names = options.peers.split(",")
+        for n in names:
+            if n not in peers.PEERS:
+                sys.exit(f"no peer '{n}'; known: {', '.join(peers.PEERS)}")
+        return names
+    if options.quick:
+        return ["mlxcc", "numpy", "torch", "ort"]
+    if options.embedded:
+        return ["mlxcc", "mlxcc.clang", "ort", "iree", "emx"]
+    return [p for p in peers.PEERS if p != "emx"]
+
+
+def main():
+    options = parse()
+    if options.tflite:
+        os.environ["BENCH_TFLITE"] = str(pathlib.Path(options.tflite).resolve())
+    classes = chosen(options)
+    if options.list:
+        for c in classes:
+            print(f"{c.name:24} {c.title}")
+        return
+    cpus = [int(c) for c in options.cpus.split(",")] if options.cpus else sorted(os.sched_getaffinity(0))[:2]
+    if options.quick:
+        options.rounds, options.budget = 3, 0.03
+    counts = [int(t) for t in options.threads.split(",")] if options.threads else [1] if options.quick else sorted({1, len(cpus)})
+    if max(counts) > len(cpus):
+        sys.exit(f"{max(counts)} threads, but {len(cpus)} CPUs")
+    store = pathlib.Path(options.results) if options.results else HERE.parent / "build-bench" / "results.json"
+    store.parent.mkdir(parents=True, exist_ok=True)
+    results = json.loads(store.read_text()) if store.exists() and not options.fresh else {}
+    if not options.report:
+        try:
+            os.setpriority(os.PRIO_PROCESS, 0, -19)  # other work on the machine then hardly gets in between
+        except OSError:
+            pass
+        with tempfile.TemporaryDirectory(prefix="mlxcc-bench-") as temporary:
+            measure(options, classes, counts, cpus, results, store, pathlib.Path(temporary))
+    text = report.table(results, [c for c in workload.load_all().values()], counts, "embedded" if options.embedded else "workloads")
+    print(text)
+    if options.table:
+        pathlib.Path(options.table).write_text(text)
+        report.chart(results, list(workload.load_all().values()), pathlib.Path(options.table).parent / "chart.svg")
+
+
+def measure(options, classes, counts, cpus, results, store, temporary):
+    def save():
+        store.write_text(json.dumps(results, indent=1, sort_keys=True))
+    results["machine"] = report.machine(cpus)
+    if not options.quick or not results.get("limits"):
+        results["limits"] = limits.merge(results.get("limits", {}), limits.measure(temporary, [cpus[-1:] if t == 1 else cpus[:t] for t in counts]))
+        save()
+    names = peer_names(options)
+    for threads in counts:
+        for number, cls in enumerate(classes):
+            folder = pathlib.Path(tempfile.mkdtemp(dir=temporary))
+            start = time.monotonic()
+            try:
+                found = run_one(cls, names, threads, options, cpus, folder)
+            except Exception as error:
+                print(f"{cls.name}: {type(error).__name__}: {error}", file=sys.stderr)
+                continue
+            finally:
+                peers.clean(folder)
+            results.setdefault("times", {}).setdefault(str(threads), {}).setdefault(cls.name, {}).update(found)
+            save()
+            print(f"[{threads} thr {number + 1}/{len(classes)}] {report.progress(cls, found)} ({time.monotonic() - start:.0f} s)", file=sys.stderr, flush=True)
+    wanted = options.only.split(",") if options.only else special.NAMES
+    if not options.no_special and not options.embedded:
+        for name in special.NAMES:
+            if name in wanted:
+                results.setdefault("special", {})[name] = special.run(name, cpus, temporary, names)
+                save()
+
+
+if __name__ == "__main__":
+    main()
