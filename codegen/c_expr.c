@@ -500,9 +500,14 @@ static Dim stride_of(Emit *e, const Buf *b, int64_t axis)
 static void emit_raw(Emit *e, Node *n)
 {
 	if (!strcmp(n->mode, "sort")) {
-		emit_line(e, "%s(%s, %s, %s, %s, %s, %s);", emit_template(e, "sort", n->dtype), address(e, n->buf, n->index),
-		          address(e, n->buf2, n->index), buf_text(e, n->src), buf_text(e, n->src2), emit_dim(e, n->hi),
-		          emit_dim(e, stride_of(e, n->buf, n->number)));
+		int64_t known;
+		const char *sort = dim_is_const(n->hi, &known) && known < SORT_RADIX_FROM ? "sort_small" : "sort";
+		emit_line(e, "%s(%s, %s, %s, %s, %s);", emit_template(e, sort, n->dtype), address(e, n->buf, n->index),
+		          address(e, n->buf2, n->index), buf_text(e, n->src2), emit_dim(e, n->hi), emit_dim(e, stride_of(e, n->buf, n->number)));
+	} else if (!strcmp(n->mode, "topk")) {
+		emit_line(e, "%s(%s, %s, %s, %s, %s, %s, %s, %s);", emit_template(e, "topk", n->dtype), address(e, n->src, n->index),
+		          address(e, n->buf, n->index), address(e, n->buf2, n->index), buf_text(e, n->src2), emit_dim(e, n->hi), emit_dim(e, n->lo),
+		          emit_dim(e, stride_of(e, n->src, n->number)), emit_dim(e, stride_of(e, n->buf, n->number)));
 	} else if (!strcmp(n->mode, "searchsorted")) {
 		const char *t = temp(e, "at");
 		emit_line(e, "const uint32_t %s = %s(%s, %s, %s, %s);", t, emit_template(e, "searchsorted", n->from), buf_text(e, n->src),

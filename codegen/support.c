@@ -112,6 +112,14 @@ static void replace(StrBuf *out, const char *s, size_t n, const char *const (*pa
 	}
 }
 
+/* The function, or cast, that makes an unsigned integer of the same order. */
+static const char *sort_key(Emit *e, DType c)
+{
+	if (dtype_is_float(c)) return arena_printf(e->a, "mx_key_%s", dtype_name(c));
+	if (!dtype_is_signed(c)) return dtype_bytes(c) > 4 ? "(uint64_t)" : "(uint32_t)";
+	return dtype_bytes(c) > 4 ? "mx_key_i64" : "mx_key_i32";
+}
+
 /* LOAD and BEFORE of d as function-like text: small inline functions beside the template. */
 const char *emit_template(Emit *e, const char *kernel, DType d)
 {
@@ -119,6 +127,10 @@ const char *emit_template(Emit *e, const char *kernel, DType d)
 	for (int i = 0; i < e->tables.n; i++)
 		if (e->tables.at[i] == name) return name;
 	VEC_PUSH(e->a, e->tables, name);
+	bool merges = d == DT_c64, small = !strcmp(kernel, "sort_small"), pairs_of = !strcmp(kernel, "sort") || !strcmp(kernel, "topk");
+	if (small) kernel = "sort";
+	const char *merge = pairs_of || small || !strcmp(kernel, "radix_pairs") ? emit_template(e, "merge_pairs", d) : "";
+	const char *sorter = pairs_of && !merges ? emit_template(e, "radix_pairs", d) : merge;
 	const char *text = strstr(kernel_source("templates"), arena_printf(e->a, "/* @template %s", kernel)), *end;
 	text = strstr(text, "*/") + 3;
 	end = strstr(text, "/* @");
@@ -136,7 +148,18 @@ const char *emit_template(Emit *e, const char *kernel, DType d)
 			sb_put(e->constants, "if (mx_c64_isnan(a) || mx_c64_isnan(b)) return !mx_c64_isnan(a);\n\treturn mx_c64_lt(a, b);\n}\n\n");
 		else sb_printf(e->constants, "return a < b%s;\n}\n\n", dtype_is_float(c) ? " || (a == a && b != b)" : "");
 	}
-	const char *const pairs[][2] = {{"NAME", name}, {"T", dtype_ctype(d)}, {"V", elem_ctype(d)}, {"BEFORE", before}, {"LOAD", load}};
-	replace(e->constants, text, (size_t)(end - text), pairs, 5);
+	const char *const pairs[][2] = {{"NAME", name},
+	                                {"T", dtype_ctype(d)},
+	                                {"V", elem_ctype(d)},
+	                                {"BEFORE", before},
+	                                {"LOAD", load},
+	                                {"PAIR", arena_printf(e->a, "%s_pair_%s", e->prefix, dtype_name(d))},
+	                                {"MERGE", merge},
+	                                {"PAIRS", sorter},
+	                                {"KEY", sort_key(e, c)},
+	                                {"KEY_T", dtype_bytes(c) > 4 ? "uint64_t" : "uint32_t"},
+	                                {"SORT_RADIX_FROM", arena_printf(e->a, "%d", SORT_RADIX_FROM)},
+	                                {"TOPK_SLACK", arena_printf(e->a, "%d", TOPK_SLACK)}};
+	replace(e->constants, text, (size_t)(end - text), pairs, (int)(sizeof pairs / sizeof *pairs));
 	return name;
 }

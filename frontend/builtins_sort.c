@@ -1,4 +1,4 @@
-/* sort, argsort, searchsorted: stable, nan last, axis none flattens. */
+/* sort, argsort, topk, searchsorted: stable, nan last, axis none flattens. */
 #include "builtins.h"
 
 static void sort_both(Elab *e, const CallSite *at, Val *argv, Value **out)
@@ -20,6 +20,20 @@ Val builtin_argsort(Elab *e, const CallSite *at, Val *argv)
 	Value *out[2];
 	sort_both(e, at, argv, out);
 	return val_tensor(ir_convert(elab_builder(e), out[1], DT_u32));
+}
+
+/* The k largest, ascending. */
+Val builtin_topk(Elab *e, const CallSite *at, Val *argv)
+{
+	Value *x = arg_tensor(e, at, argv, 0), *out[2];
+	Dim k = elab_dim(e, argv[1], arg_at(at, 1), "k");
+	int axis = axis_or_flatten(e, &x, argv[2], arg_at(at, 2));
+	if (!dim_provable_nonneg(elab_facts(e), k) || !dim_provable_nonneg(elab_facts(e), dim_sub(elab_dims(e), x->type->dim[axis], k)))
+		elab_fail_help(e, arg_at(at, 1), "topk.size", "k is in 0..n, n included; `assert k <= n;` states it of run-time sizes",
+		               "`topk` of %s elements on an axis of %s", dim_str(elab_arena(e), k), dim_str(elab_arena(e), x->type->dim[axis]));
+	Attr a[2] = {ATTR_INT(axis, axis), ATTR_DIM(size, k)};
+	ir_emit_n(elab_builder(e), OP_topk, &x, 1, a, 2, out, 2);
+	return val_tensor(out[0]);
 }
 
 Val builtin_searchsorted(Elab *e, const CallSite *at, Val *argv)

@@ -65,7 +65,8 @@ static bool value_nonneg(Elab *e, const Value *v, int depth)
 	case OP_slice:
 	case OP_dslice:
 	case OP_transpose: return value_nonneg(e, op->in[0], depth - 1);
-	case OP_sort: return v->index == 1;
+	case OP_sort:
+	case OP_topk: return v->index == 1;
 	default: return false;
 	}
 }

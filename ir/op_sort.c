@@ -85,12 +85,31 @@ static void merge_sort(const Keys *k, int32_t *p, int32_t *room, int64_t n)
 	memcpy(p, room, sizeof *p * (size_t)(o + half - i));
 }
 
-EVAL(sort)
+INFER(topk)
+{
+	const Type *t = in_type(v, 0);
+	Dim dims[MAX_RANK];
+	if (!want_axis(m, v, t->rank, why)) return false;
+	int axis = (int)view_int(v, AT_axis);
+	Dim size = view_attr(v, AT_size)->v.dim;
+	if (surely_less(f, t->dim[axis], size) || surely_less(f, size, dim_int(m->dims, 0)))
+		FAIL("the largest %s elements of axis %d with %s", dim_str(m->arena, size), axis, dim_str(m->arena, t->dim[axis]));
+	memcpy(dims, t->dim, sizeof *dims * (size_t)t->rank);
+	dims[axis] = size;
+	type[0] = type_get(m, t->dtype, t->rank, dims);
+	type[1] = type_with_dtype(m, type[0], DT_i32);
+	*n = 2;
+	return true;
+}
+
+/* Sorts each row of x and writes its last `keep` elements and their positions. */
+static void sort_rows(Arena *scratch, const OpView *v, Tensor *const *in, Tensor *const *out)
 {
 	DType c = dtype_compute(in[0]->dtype);
 	const Tensor *x = tensor_as(scratch, in[0], c);
 	int64_t outer, len, inner, bytes = dtype_bytes(c), own = dtype_bytes(in[0]->dtype);
 	split_axis(x, (int)view_int(v, AT_axis), &outer, &len, &inner);
+	int64_t keep = out[0]->shape[view_int(v, AT_axis)];
 	int32_t *perm = NEW_ARRAY(scratch, int32_t, len), *room = NEW_ARRAY(scratch, int32_t, len);
 	for (int64_t o = 0; o < outer; o++)
 		for (int64_t k = 0; k < inner; k++) {
@@ -98,10 +117,20 @@ EVAL(sort)
 			Keys keys = {before_of(c), (const char *)x->data + base * bytes, inner * bytes};
 			for (int64_t i = 0; i < len; i++) perm[i] = (int32_t)i;
 			merge_sort(&keys, perm, room, len);
-			for (int64_t i = 0; i < len; i++) {
-				int64_t to = base + i * inner, from = base + perm[i] * inner;
+			for (int64_t i = 0; i < keep; i++) {
+				int64_t to = o * keep * inner + k + i * inner, from = base + perm[len - keep + i] * inner;
 				memcpy((char *)out[0]->data + to * own, (char *)in[0]->data + from * own, (size_t)own);
-				((int32_t *)out[1]->data)[to] = perm[i];
+				((int32_t *)out[1]->data)[to] = perm[len - keep + i];
 			}
 		}
+}
+
+EVAL(sort)
+{
+	sort_rows(scratch, v, in, out);
+}
+
+EVAL(topk)
+{
+	sort_rows(scratch, v, in, out);
 }

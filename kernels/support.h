@@ -1241,5 +1241,37 @@ static inline void mx_threefry2x32(uint32_t k0, uint32_t k1, uint32_t *c0, uint3
 	*c1 = y;
 }
 
+/* ---- unsigned integers in the order of sort: -0 = 0, nan last ---- */
+
+/* @def mx_key_i32 */
+static inline uint32_t mx_key_i32(int32_t a)
+{
+	return (uint32_t)a ^ 0x80000000u;
+}
+
+/* @def mx_key_i64 */
+static inline uint64_t mx_key_i64(int64_t a)
+{
+	return (uint64_t)a ^ UINT64_C(0x8000000000000000);
+}
+
+/* @def mx_key_f32 */
+static inline uint32_t mx_key_f32(float a)
+{
+	uint32_t u;
+	a += 0.0f; /* -0 becomes 0 */
+	memcpy(&u, &a, sizeof u);
+	return a != a ? UINT32_MAX : u ^ (0x80000000u | (0 - (u >> 31)));
+}
+
+/* @def mx_key_f64 */
+static inline uint64_t mx_key_f64(double a)
+{
+	uint64_t u;
+	a += 0.0;
+	memcpy(&u, &a, sizeof u);
+	return a != a ? UINT64_MAX : u ^ (UINT64_C(0x8000000000000000) | (0 - (u >> 63)));
+}
+
 /* @end */
 #endif

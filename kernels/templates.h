@@ -1,30 +1,116 @@
 /* Functions that emitted programs get for one dtype at a time: NAME, T and BEFORE(a, b) are replaced in the text between the markers.
- * T is the type of an element in memory, LOAD(x) its value for comparison; BEFORE is the order of numbers, nan last. This file is text for
- * the C printer (codegen/templates.c); it is not compiled by itself. */
+ * T is the type of an element in memory, LOAD(x) its value for comparison; BEFORE is the order of numbers, nan last; KEY(x) is an unsigned
+ * integer KEY_T in that order; PAIR is a struct, MERGE and PAIRS are functions on its arrays. This file is text for
+ * the C printer (codegen/support.c); it is not compiled by itself. */
 
-/* @template sort */
-/* Sorts n elements, stride apart, ascending, equal ones in their old order; order[] receives their old positions. row[n], room[2n]: scratch. */
-static void NAME(T *x, int32_t *order, T *row, int32_t *room, ptrdiff_t n, ptrdiff_t stride)
+/* @template merge_pairs */
+/* Elements with their positions, sorted so that equal ones keep their order; the result is in a or in b. */
+typedef struct PAIR {
+	T v;
+	int32_t at;
+} PAIR;
+static PAIR *NAME(PAIR *a, PAIR *b, int32_t *count, ptrdiff_t n)
 {
-	int32_t *from = room, *to = room + n;
-	for (ptrdiff_t i = 0; i < n; i++) row[i] = x[i * stride];
-	for (ptrdiff_t i = 0; i < n; i++) from[i] = (int32_t)i;
+	(void)count;
 	for (ptrdiff_t width = 1; width < n; width *= 2) {
 		for (ptrdiff_t at = 0; at < n; at += 2 * width) {
 			ptrdiff_t i = at, j = at + width < n ? at + width : n, end = at + 2 * width < n ? at + 2 * width : n, mid = j, k = at;
-			while (i < mid && j < end) to[k++] = BEFORE(LOAD(row[from[j]]), LOAD(row[from[i]])) ? from[j++] : from[i++];
-			while (i < mid) to[k++] = from[i++];
-			while (j < end) to[k++] = from[j++];
+			while (i < mid && j < end) b[k++] = BEFORE(LOAD(a[j].v), LOAD(a[i].v)) ? a[j++] : a[i++];
+			while (i < mid) b[k++] = a[i++];
+			while (j < end) b[k++] = a[j++];
 		}
 		{
-			int32_t *swap = from;
-			from = to;
-			to = swap;
+			PAIR *swap = a;
+			a = b;
+			b = swap;
 		}
 	}
+	return a;
+}
+
+/* @template radix_pairs */
+/* The same by counting bytes of integers that have the elements' order, the lowest first; bytes that all share are skipped. count: scratch. */
+static PAIR *NAME(PAIR *a, PAIR *b, int32_t *count, ptrdiff_t n)
+{
+	enum { BYTES = sizeof(KEY_T) };
+	if (n < SORT_RADIX_FROM) return MERGE(a, b, count, n);
+	memset(count, 0, sizeof(int32_t) * 256 * BYTES);
 	for (ptrdiff_t i = 0; i < n; i++) {
-		x[i * stride] = row[from[i]];
-		order[i * stride] = from[i];
+		const KEY_T key = KEY(LOAD(a[i].v));
+		for (int k = 0; k < BYTES; k++) count[256 * k + (int)(key >> (8 * k) & 255)]++;
+	}
+	for (int k = 0; k < BYTES; k++, count += 256) {
+		int32_t next = 0;
+		if (count[(int)(KEY(LOAD(a[0].v)) >> (8 * k) & 255)] == n) continue;
+		for (int c = 0; c < 256; c++) {
+			const int32_t here = count[c];
+			count[c] = next;
+			next += here;
+		}
+		for (ptrdiff_t i = 0; i < n; i++) b[count[(int)(KEY(LOAD(a[i].v)) >> (8 * k) & 255)]++] = a[i];
+		{
+			PAIR *swap = a;
+			a = b;
+			b = swap;
+		}
+	}
+	return a;
+}
+
+/* @template sort */
+/* Sorts n elements, stride apart, ascending, equal ones in their old order; order[] receives their old positions. */
+static void NAME(T *x, int32_t *order, int32_t *room, ptrdiff_t n, ptrdiff_t stride)
+{
+	PAIR *a = (PAIR *)(void *)room;
+	for (ptrdiff_t i = 0; i < n; i++) {
+		a[i].v = x[i * stride];
+		a[i].at = (int32_t)i;
+	}
+	a = PAIRS(a, a + n, (int32_t *)(void *)(a + 2 * n), n);
+	for (ptrdiff_t i = 0; i < n; i++) {
+		x[i * stride] = a[i].v;
+		order[i * stride] = a[i].at;
+	}
+}
+
+/* @template topk */
+/* The last k of n sorted elements and their positions. What may be among them is collected behind those found so far, and sorted whenever
+ * the room is full: then the least of the k best bounds what follows. */
+static void NAME(const T *x, T *out, int32_t *order, int32_t *room, ptrdiff_t n, ptrdiff_t k, ptrdiff_t stride, ptrdiff_t ostride)
+{
+	enum { BLOCK = 32 };
+	const ptrdiff_t cap = 2 * k + TOPK_SLACK;
+	PAIR *const a = (PAIR *)(void *)room, *s;
+	int32_t *const count = (int32_t *)(void *)(a + 2 * cap);
+	ptrdiff_t have = 0, i = 0;
+	bool bound = false;
+	if (k == 0) return;
+	V least = LOAD(x[0]);
+	while (i < n) {
+		if (bound && stride == 1 && i + BLOCK <= n) { /* most blocks hold nothing larger */
+			int over = 0;
+			for (int j = 0; j < BLOCK; j++) over |= !(BEFORE(LOAD(x[i + j]), least));
+			if (!over) {
+				i += BLOCK;
+				continue;
+			}
+		}
+		for (int j = 0; j < BLOCK && i < n; j++, i++) {
+			if (bound && BEFORE(LOAD(x[i * stride]), least)) continue;
+			a[have].v = x[i * stride];
+			a[have++].at = (int32_t)i;
+			if (have < cap) continue;
+			s = PAIRS(a, a + cap, count, have);
+			memmove(a, s + (have - k), sizeof *a * (size_t)k);
+			have = k;
+			least = LOAD(a[0].v);
+			bound = true;
+		}
+	}
+	s = PAIRS(a, a + cap, count, have) + (have - k);
+	for (i = 0; i < k; i++) {
+		out[i * ostride] = s[i].v;
+		order[i * ostride] = s[i].at;
 	}
 }
 

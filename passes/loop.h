@@ -39,6 +39,8 @@ typedef enum BufSpace {
 #define BUF(space, word, text, doc) BUF_##space,
 #include "loop.def"
 } BufSpace;
+/* What kernels/templates.h and the sizes of its scratch agree on. */
+enum { SORT_RADIX_FROM = 64, TOPK_SLACK = 64 };
 struct Buf {
 	const char *name; /* C identifier, unique in its function */
 	BufSpace space;

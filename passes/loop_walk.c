@@ -35,7 +35,7 @@ static void visit_node(void *p, Node *n)
 	case N_RAW:
 		if (n->buf) v->fn(v->ctx, v->s, n->buf, NULL, 0, ACCESS_READ | ACCESS_WRITE | ACCESS_WHOLE);
 		if (n->buf2) v->fn(v->ctx, v->s, n->buf2, NULL, 0, ACCESS_WRITE | ACCESS_WHOLE);
-		if (n->src) v->fn(v->ctx, v->s, n->src, NULL, 0, (n->src2 ? ACCESS_WRITE : 0) | ACCESS_READ | ACCESS_WHOLE);
+		if (n->src) v->fn(v->ctx, v->s, n->src, NULL, 0, ACCESS_READ | ACCESS_WHOLE);
 		if (n->src2) v->fn(v->ctx, v->s, n->src2, NULL, 0, ACCESS_READ | ACCESS_WRITE | ACCESS_WHOLE);
 		break;
 	default: break;

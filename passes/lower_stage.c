@@ -363,13 +363,24 @@ static void store_scatter(Lower *L, Op *op)
 }
 
 /* --- templates: one call for each row ---------------------------------------------------------------------------------------------- */
-static void store_sort(Lower *L, Op *op)
+/* Scratch for sorting n elements of dtype d: two arrays of pairs (element, position), and counts for each byte of a radix sort. */
+static Buf *sort_room(Lower *L, DType d, Dim n)
+{
+	enum { COUNTS = 256 };
+	int64_t known, bytes = dtype_bytes(d) > 4 ? 8 : 4;
+	Dim words = dim_scale(L->dims, n, bytes, 1); /* a pair has twice the bytes of its element, at least 8 */
+	if (d != DT_c64 && !(dim_is_const(n, &known) && known < SORT_RADIX_FROM))
+		words = dim_add(L->dims, words, dim_int(L->dims, COUNTS * bytes));
+	return lower_buf(L, BUF_ARENA, type_get(L->m, DT_i32, 1, &words), NULL, "sort_room");
+}
+
+/* A call of the sort or topk template for each row of v along the op's axis. */
+static Node *sort_rows(Lower *L, Op *op)
 {
 	int64_t axis = op_int(op, AT_axis, 0);
 	Value *v = op->out[0];
 	Buf *out = lower_info(L, v)->buf, *perm = lower_info(L, op->out[1])->buf;
-	copy_value(L, op->in[0], out);
-	Nest *s = stage_new(L, v, out, "sort");
+	Nest *s = stage_new(L, v, out, op_row(op->code)->name);
 	Node *n = node_add(L, s->body, N_RAW, v->type->dtype);
 	Index idx[MAX_RANK + 1];
 	for (int i = 0; i < v->type->rank; i++) {
@@ -377,17 +388,31 @@ static void store_sort(Lower *L, Op *op)
 		idx[i] = a ? index_axis(L, a) : index_dim(L, dim_int(L->dims, 0));
 	}
 	s->nkeep = 0;
-	n->mode = "sort";
+	n->mode = op_row(op->code)->name;
 	n->buf = out;
 	n->buf2 = perm;
 	n->nindex = v->type->rank;
 	n->index = arena_copy(L->a, idx, sizeof *idx * (size_t)(n->nindex + 1));
-	n->hi = v->type->dim[axis];
+	n->hi = op->in[0]->type->dim[axis];
 	n->number = axis;
-	/* one row of scratch for the merge */
-	Dim row = n->hi, twice = dim_scale(L->dims, n->hi, 2, 1);
-	n->src = lower_buf(L, BUF_ARENA, type_get(L->m, v->type->dtype, 1, &row), NULL, "sort_values");
-	n->src2 = lower_buf(L, BUF_ARENA, type_get(L->m, DT_i32, 1, &twice), NULL, "sort_order");
+	return n;
+}
+
+static void store_sort(Lower *L, Op *op)
+{
+	copy_value(L, op->in[0], lower_info(L, op->out[0])->buf);
+	Node *n = sort_rows(L, op);
+	n->src2 = sort_room(L, n->dtype, n->hi);
+}
+
+static void store_topk(Lower *L, Op *op)
+{
+	Buf *x = lower_value_buf(L, op->in[0]);
+	Node *n = sort_rows(L, op);
+	n->src = x;
+	x->reads++;
+	n->lo = op_attr(op, AT_size)->v.dim;
+	n->src2 = sort_room(L, n->dtype, dim_add(L->dims, dim_scale(L->dims, n->lo, 2, 1), dim_int(L->dims, TOPK_SLACK)));
 }
 
 static void store_searchsorted(Lower *L, Op *op)
@@ -467,6 +492,7 @@ const LowerRow lower_dot = {.store = store_dot, .repeats = REPEATS};
 const LowerRow lower_dupdate = {.store = store_dupdate, .update = true};
 const LowerRow lower_scatter = {.store = store_scatter, .update = true};
 const LowerRow lower_sort = {.store = store_sort};
+const LowerRow lower_topk = {.store = store_topk, .memory = true};
 const LowerRow lower_searchsorted = {.store = store_searchsorted};
 const LowerRow lower_rng_bits = {.store = store_rng, .memory = true};
 const LowerRow lower_bitcast = {.store = store_bitcast, .memory = true};

@@ -390,7 +390,7 @@ def linrec(d):
 
 # --- sort, products, random bits -------------------------------------------------------------------------------------------------------------
 def sort(d):
-    for shape, axis in [((9,), 0), ((4, 5), 0), ((4, 5), 1), ((2, 7, 2), 1), ((0,), 0), ((1, 3), 0), ((40,), 0)]:
+    for shape, axis in [((9,), 0), ((4, 5), 0), ((4, 5), 1), ((2, 7, 2), 1), ((0,), 0), ((1, 3), 0), ((40,), 0), ((500,), 0), ((3, 70), 1)]:
         x = data(d, shape, 2, small=True)
         for x in [x, with_nan(x, 0, 3)] if d in INX and x.size > 4 else [x]:
             if d == "c64":
@@ -398,6 +398,16 @@ def sort(d):
             c = x.astype(DTYPES[compute(d)])
             p = np.argsort(c, axis, kind="stable")
             yield Case("sort", [x], {"axis": axis}, [np.take_along_axis(x, p, axis), p.astype("i4")])
+
+
+def topk(d):
+    for shape, axis, k in [((9,), 0, 4), ((4, 5), 0, 4), ((4, 5), 1, 1), ((2, 7, 2), 1, 3), ((3,), 0, 0), ((0,), 0, 0), ((300,), 0, 5), ((300,), 0, 299)]:
+        x = data(d, shape, 2, small=True)
+        for x in [x, with_nan(x, 0, 3)] if d in INX and x.size > 4 else [x]:
+            if d == "c64":
+                x[np.isnan(x)] = complex(np.nan, np.nan)
+            p = np.take(np.argsort(x.astype(DTYPES[compute(d)]), axis, kind="stable"), range(shape[axis] - k, shape[axis]), axis)
+            yield Case("topk", [x], {"axis": axis, "size": k}, [np.take_along_axis(x, p, axis), p.astype("i4")])
 
 
 def searchsorted(d):
@@ -551,7 +561,7 @@ CASES = {
     "argmax": lambda d: arg("argmax", d), "argmin": lambda d: arg("argmin", d),
     "cumsum": only(NUM, lambda d: scan_arith("cumsum", np.add, 0, d)), "cumprod": only(NUM, lambda d: scan_arith("cumprod", np.multiply, 1, d)),
     "cummax": lambda d: cum_best("cummax", d), "cummin": lambda d: cum_best("cummin", d), "cumlogsumexp": cumlogsumexp, "linrec": only(NUM, linrec),
-    "sort": sort, "searchsorted": searchsorted, "dot": only(NUM, dot), "conv": only(NUM, conv), "window": window, "fold": only(NUM, fold), "rng_bits": rng_bits,
+    "sort": sort, "topk": topk, "searchsorted": searchsorted, "dot": only(NUM, dot), "conv": only(NUM, conv), "window": window, "fold": only(NUM, fold), "rng_bits": rng_bits,
 }
 
 

@@ -38,6 +38,7 @@ PROGRAMS = {  # parameters | body, whose last op gives the results
     "cumsum": ("%x: bf16[B,N]", "%r = cumsum %x {axis=1, reverse=true, exclusive=true} : bf16[B,N]"),
     "cumprod_outer": ("%x: f32[N,B]", "%r = cumprod %x {axis=0, reverse=false, exclusive=false} : f32[N,B]"),
     "linrec": ("%a: f64[B,N], %b: f64[B,N]", "%r = linrec %a, %b {axis=1, reverse=false} : f64[B,N]"),
+    "topk": ("%x: f32[N+1,B]", "%r, %p = topk %x {axis=0, size=N} : f32[N,B], i32[N,B]"),
     "sort": ("%x: f32[N,B]", "%r, %p = sort %x {axis=0} : f32[N,B], i32[N,B]"),
     "searchsorted": ("%x: f32[N], %v: f32[B]", "%r = searchsorted %x, %v {right=true} : u32[B]"),
     "dot": ("%x: f32[B,N], %y: f32[N,M]", f"%r = dot %x, %y {ROWS} : f32[B,M]"),

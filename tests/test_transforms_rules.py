@@ -276,6 +276,8 @@ for rev in ("false", "true"):
     case("linrec", ["f64[3,4]", "f64[3,4]"], f"axis=1, reverse={rev}", ["f64[3,4]"], name=rev)
 case("sort", ["f64[3,4]"], "axis=1", ["f64[3,4]", "i32[3,4]"])
 case("sort", ["f64[3,4]"], "axis=0", ["f64[3,4]", "i32[3,4]"], name="first")
+case("topk", ["f64[3,4]"], "axis=1, size=2", ["f64[3,2]", "i32[3,2]"])
+case("topk", ["f64[3,4]"], "axis=0, size=2", ["f64[2,4]", "i32[2,4]"], name="first")
 case("searchsorted", ["f64[5]", "f64[2,3]"], "right=false", ["u32[2,3]"], rising)
 case("searchsorted", ["f64[5]", "f64[2,3]"], "right=true", ["u32[2,3]"], rising, name="right")
 case("dot", ["f64[3,4]", "f64[4,5]"], "lhs_contract=[1], rhs_contract=[0], lhs_batch=[], rhs_batch=[]", ["f64[3,5]"])
@@ -413,7 +415,7 @@ DTYPED = [c for c in CASES if TENSOR[c.values[0]]["zero"] == "NONE" and c.values
 @pytest.mark.parametrize("op, types, attrs, results, make", DTYPED)
 def test_rule_other_dtypes(tool, op, types, attrs, results, make, d):
     """Cotangents in the primal's dtype, near those of f64 (c64: the adjoint identity)."""
-    if d == "c64" and op in ("reduce_max", "reduce_min", "cummax", "cummin", "sort"):
+    if d == "c64" and op in ("reduce_max", "reduce_min", "cummax", "cummin", "sort", "topk"):
         return
     if d == "c64" and any(m in attrs for m in ('"max"', '"min"')):
         return
@@ -465,6 +467,7 @@ SYMBOLIC = [
     ("cummax", ["f64[N,M]"], "axis=0, reverse=false", ["f64[N,M]", "i32[N,M]"], []),
     ("cumlogsumexp", ["f64[N,M]"], "axis=0, reverse=false, exclusive=false", ["f64[N,M]"], []),
     ("linrec", ["f64[N,M]", "f64[N,M]"], "axis=0, reverse=false", ["f64[N,M]"], []),
+    ("topk", ["f64[N+2,M]"], "axis=0, size=N", ["f64[N,M]", "i32[N,M]"], []),
     ("sort", ["f64[N,M]"], "axis=0", ["f64[N,M]", "i32[N,M]"], []),
     ("conv", ["f64[M,2*N+3,2]", "f64[M,3,2]"], "nb=0, step=[2], lo=[1], hi=[1], dilation=[1], spread=[1], groups=1, flip=false", ["f64[M,N+2,M]"], []),
     ("conv", ["f64[2,N+3,2]", "f64[4,3,1]"], "nb=0, step=[2], lo=[1], hi=[0], dilation=[1], spread=[1], groups=2, flip=false", ["f64[2,(N+1)//2+1,4]"], []),

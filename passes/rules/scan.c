@@ -1,4 +1,4 @@
-/* Rules of running reductions and sort. The derivative of every non-linear scan is the linear recurrence `linrec`. */
+/* Rules of running reductions, sort and topk. The derivative of every non-linear scan is the linear recurrence `linrec`. */
 #include "rules.h"
 #include <math.h>
 
@@ -14,6 +14,7 @@ BATCH_UP(cummax)
 BATCH_UP(cummin)
 BATCH_UP(cumlogsumexp)
 BATCH_UP(sort)
+BATCH_UP(topk)
 BATCH(linrec)
 {
 	Value *full[2] = {rule_lifted(b, in[0], isb[0], n), rule_lifted(b, in[1], isb[1], n)};
@@ -91,6 +92,10 @@ JVP(cummin)
 	dt[0] = rule_take_along(b, t[0], v->out[1], (int)view_int(v, AT_axis), false);
 }
 JVP(sort)
+{
+	dt[0] = rule_take_along(b, t[0], v->out[1], (int)view_int(v, AT_axis), true);
+}
+JVP(topk)
 {
 	dt[0] = rule_take_along(b, t[0], v->out[1], (int)view_int(v, AT_axis), true);
 }
