@@ -39,6 +39,8 @@ bool text_mentions(const char *text, const char *name); /* as a whole word */
 /* c_expr.c */
 void emit_body(Emit *e, Body *b);
 const char *scalar_text(Emit *e, Scalar s);
+/* c_linalg.c: calls of Fourier transforms and factorisations; false: none of them. */
+bool emit_linalg(Emit *e, Node *n);
 /* c_kernel.c */
 void emit_kernel(Emit *e, Kernel *k); /* the function to e->code, the call at e->out */
 /* c_func.c */
@@ -47,6 +49,7 @@ const char *c_path(Emit *e, const char *path);
 const char *emit_func_name(Emit *e, const LoopFunc *f);
 /* templates.c: a support function for a dtype, from kernels/; returns its C name. */
 const char *emit_template(Emit *e, const char *kernel, DType d);
+const char *emit_matrix_template(Emit *e, const char *kernel, DType d);
 /* signature.c */
 typedef struct NamedText {
 	const char *name, *text;

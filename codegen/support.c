@@ -49,7 +49,7 @@ static void parse_definitions(Arena *a, Definitions *d, const char *source)
 /* The files in the order in which they need each other. */
 static Definitions all_definitions(Arena *a)
 {
-	static const char *const source[] = {"support", "vector"};
+	static const char *const source[] = {"support", "vector", "fft"};
 	Definitions d = {0};
 	for (size_t i = 0; i < sizeof source / sizeof *source; i++) parse_definitions(a, &d, source[i]);
 	return d;
@@ -120,6 +120,44 @@ static const char *sort_key(Emit *e, DType c)
 	return dtype_bytes(c) > 4 ? "mx_key_i64" : "mx_key_i32";
 }
 
+static const char *template_text(Emit *e, const char *kernel)
+{
+	static const char *const source[] = {"templates", "linalg"};
+	const char *mark = arena_printf(e->a, "/* @template %s ", kernel), *text = NULL;
+	for (size_t i = 0; !text && i < sizeof source / sizeof *source; i++) text = strstr(kernel_source(source[i]), mark);
+	return strstr(text, "*/") + 3;
+}
+
+/* The names that kernels/linalg.h leaves open, for f32 or f64. Its templates call `update`. */
+const char *emit_matrix_template(Emit *e, const char *kernel, DType d)
+{
+	const bool wide = d == DT_f64;
+	const char *name = module_str(e->m, arena_printf(e->a, "%s_%s_%s", e->prefix, kernel, dtype_name(d))),
+	           *upper = arena_strdup(e->a, kernel);
+	for (int i = 0; i < e->tables.n; i++)
+		if (e->tables.at[i] == name) return name;
+	VEC_PUSH(e->a, e->tables, name);
+	for (char *c = (char *)upper; *c; c++) *c = (char)toupper((unsigned char)*c);
+	const char *text = template_text(e, kernel), *end = strstr(text, "/* @");
+	const char *update = strcmp(kernel, "update") && text_mentions(arena_printf(e->a, "%.*s", (int)(end - text), text), "UPDATE")
+	                         ? emit_matrix_template(e, "update", d)
+	                         : "";
+	const char *const pairs[][2] = {{upper, name},
+	                                {"UPDATE", update},
+	                                {"T", dtype_ctype(d)},
+	                                {"V", wide ? "mx_vd" : "mx_vf"},
+	                                {"LANES", wide ? "MX_WD" : "MX_W"},
+	                                {"LD", wide ? "mx_ld_f64" : "mx_ld_f32"},
+	                                {"ST", wide ? "mx_st_f64" : "mx_st_f32"},
+	                                {"LDN", wide ? "mx_ldn_f64" : "mx_ldn_f32"},
+	                                {"STN", wide ? "mx_stn_f64" : "mx_stn_f32"},
+	                                {"BC", wide ? "mx_bc_f64" : "mx_bc_f32"},
+	                                {"SQRT", wide ? "sqrt" : "sqrtf"},
+	                                {"FABS", wide ? "fabs" : "fabsf"}};
+	replace(e->constants, text, (size_t)(end - text), pairs, (int)(sizeof pairs / sizeof *pairs));
+	return name;
+}
+
 /* LOAD and BEFORE of d as function-like text: small inline functions beside the template. */
 const char *emit_template(Emit *e, const char *kernel, DType d)
 {
@@ -131,8 +169,7 @@ const char *emit_template(Emit *e, const char *kernel, DType d)
 	if (small) kernel = "sort";
 	const char *merge = pairs_of || small || !strcmp(kernel, "radix_pairs") ? emit_template(e, "merge_pairs", d) : "";
 	const char *sorter = pairs_of && !merges ? emit_template(e, "radix_pairs", d) : merge;
-	const char *text = strstr(kernel_source("templates"), arena_printf(e->a, "/* @template %s", kernel)), *end;
-	text = strstr(text, "*/") + 3;
+	const char *text = template_text(e, kernel), *end;
 	end = strstr(text, "/* @");
 	DType c = dtype_compute(d);
 	bool half = c != d, order = strcmp(kernel, "random_bits") != 0;

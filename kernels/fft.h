@@ -540,6 +540,7 @@ static void mx_fft_table(ptrdiff_t n, bool apart, float *w, float *room)
 /* The table for real lines of n: the roots of n that untangle, then the table of the complex lines. */
 static void mx_rfft_table(ptrdiff_t n, bool apart, float *w, float *room)
 {
+	if (n < 1) return;
 	if (n % 2 == 0) mx_fft_powers(1, n, n / 4 + 1, w, 2, 1);
 	mx_fft_table(n % 2 ? n : n / 2, apart, n % 2 ? w : w + 2 * (n / 4 + 1), room);
 }
@@ -553,7 +554,7 @@ static void mx_fft_c64(const mx_c64 *x, mx_c64 *y, ptrdiff_t outer, ptrdiff_t n,
 	float *or_ = (float *)(void *)y + (inverse ? 1 : 0), *oi = (float *)(void *)y + (inverse ? 0 : 1);
 	const bool apart = inner > 1, block = mx_fft_smooth(n) && (apart || n < 256);
 	const ptrdiff_t step = 2 * inner, line = apart ? 2 : 2 * n, lines = apart ? inner : outer, times = apart ? outer : 1;
-	if (n < 1) return;
+	if (n < 1 || inner < 1) return;
 	for (ptrdiff_t o = 0; o < times; o++)
 		for (ptrdiff_t l = 0; l < lines; l += block ? 16 : 1) {
 			const ptrdiff_t at = 2 * n * inner * o + l * line, some = lines - l < 16 ? lines - l : 16;
@@ -619,7 +620,7 @@ static void mx_rfft_f32(const float *x, mx_c64 *y, ptrdiff_t outer, ptrdiff_t n,
 	const float *const table = even ? w + 2 * (n / 4 + 1) : w;
 	float *const spare = room + 32 * (m + 1), *const out = (float *)(void *)y;
 	for (ptrdiff_t i = 0; n < 1 && i < 2 * outer * inner; i++) out[i] = 0.0f;
-	for (ptrdiff_t o = 0; n > 0 && o < times; o++)
+	for (ptrdiff_t o = 0; n > 0 && inner > 0 && o < times; o++)
 		for (ptrdiff_t l = 0; l < lines; l += block ? 16 : 1) {
 			const float *re = x + n * inner * o + l * line, *im = even ? re + inner : NULL;
 			float *const or_ = out + 2 * keep * inner * o + l * to;
@@ -660,7 +661,7 @@ static void mx_irfft_c64(const mx_c64 *x, float *y, ptrdiff_t outer, ptrdiff_t n
 	const ptrdiff_t step = even ? 2 * inner : inner, line = apart ? 1 : n, from = apart ? 2 : 2 * keep;
 	const float *const table = even ? w + 2 * (n / 4 + 1) : w, *const in = (const float *)(const void *)x;
 	float *const spare = room + 32 * (m + 1);
-	for (ptrdiff_t o = 0; n > 0 && o < times; o++)
+	for (ptrdiff_t o = 0; n > 0 && inner > 0 && o < times; o++)
 		for (ptrdiff_t l = 0; l < lines; l += block ? 16 : 1) {
 			const float *const at = in + 2 * keep * inner * o + l * from;
 			float *const re = y + n * inner * o + l * line, *const im = even ? re + inner : NULL;

@@ -83,8 +83,9 @@ static void CHOLESKY(const T *a, T *l, ptrdiff_t n, T *u)
 
 /* @template trisolve */
 /* x [n, k] becomes the solution of A X = x, where A's element i, j is a[i * rs + j * cs], of a triangle: rows from the first one, or from
- * the last one where it is the upper. The other triangle is not read. */
-static void TRISOLVE(const T *a, ptrdiff_t rs, ptrdiff_t cs, T *x, ptrdiff_t n, ptrdiff_t k, bool upper)
+ * the last one where it is the upper. The other triangle is not read,
+ * nor (unit) the diagonal, which counts as ones. */
+static void TRISOLVE(const T *a, ptrdiff_t rs, ptrdiff_t cs, T *x, ptrdiff_t n, ptrdiff_t k, bool upper, bool unit)
 {
 	for (ptrdiff_t done = 0; done < n;) {
 		const ptrdiff_t some = done % 8 == n % 8 && n - done >= 8 ? 8 : 1; /* the rows over come first, one by one */
@@ -95,7 +96,7 @@ static void TRISOLVE(const T *a, ptrdiff_t rs, ptrdiff_t cs, T *x, ptrdiff_t n, 
 		}
 		for (ptrdiff_t i = 0; i < some; i++) {
 			const ptrdiff_t at = upper ? row + some - 1 - i : row + i, from = some == 8 ? done : 0;
-			const T pivot = a[at * (rs + cs)];
+			const T pivot = unit ? 1 : a[at * (rs + cs)];
 			T *const to = x + at * k;
 			for (ptrdiff_t j = 0; j < k; j += LANES) {
 				const ptrdiff_t lanes = k - j < LANES ? k - j : LANES;

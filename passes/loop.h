@@ -80,6 +80,7 @@ struct Node {
 	int narg;
 	Scalar value;
 	Buf *buf, *buf2, *src, *src2;
+	Buf *table; /* N_RAW: read */
 	Index *index;
 	int nindex;
 	Dim lo, hi;

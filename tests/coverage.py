@@ -23,6 +23,9 @@ REASONS = {
     "linrec": lambda d: NOT_BOOL if d == "bool" else None, "dot": lambda d: NOT_BOOL if d == "bool" else None,
     "conv": lambda d: NOT_BOOL if d == "bool" else None, "fold": lambda d: NOT_BOOL if d == "bool" else None,
     "cumlogsumexp": lambda d: "integers have no exponential" if d in ALL[:9] else None,
+    "fft": lambda d: "of c64 only" if d != "c64" else None, "irfft": lambda d: "of c64 only" if d != "c64" else None,
+    "rfft": lambda d: "of f32 only" if d != "f32" else None,
+    **{op: lambda d: "matrices are f32 or f64" if d not in ("f32", "f64") else None for op in ("cholesky", "trisolve", "lu")},
     "rng_bits": lambda d: "words of 1, 2, 4 bytes" if d not in ("u8", "u16", "u32") else None,
 }
 

@@ -529,6 +529,98 @@ def fold(d):
         yield Case("fold", [x], {"axes": axes, "shape": [shape[a] for a in axes], "step": step, "dilation": dilation}, y.astype(DTYPES[d]), near(1e-5, 1e-6) if d == "c64" else None)
 
 
+# --- Fourier transforms and factorisations --------------------------------------------------------------------------------------------------
+LINES = [((12,), 0), ((2, 5, 3), 1), ((1,), 0), ((2,), 0), ((3, 4), 1), ((3, 4), 0), ((7, 2), 0), ((16,), 0), ((8, 17), 0), ((3, 30), 1), ((61,), 0), ((67, 2), 0), ((67,), 0), ((32,), 0), ((45, 2), 0),
+         ((5, 64), 1), ((128,), 0), ((2, 256), 1), ((259,), 0), ((300,), 0), ((2, 512, 1), 1), ((1, 521), 1), ((0, 4), 1), ((2, 0), 0), ((20, 6), 1)]
+
+
+def spectrum_close(n):
+    return near(0, 3e-6 * max(n, 1) ** 0.5)
+
+
+def fft(d):
+    if d == "c64":
+        for (shape, axis), inverse in itertools.product(LINES, (False, True)):
+            x, n = data(d, shape, 2), shape[axis]
+            want = (np.fft.ifft(x.astype("c16"), axis=axis) * n if inverse else np.fft.fft(x.astype("c16"), axis=axis)) if n else x
+            yield Case("fft", [x], {"axis": axis, "inverse": inverse}, want.astype("c8"), spectrum_close(n))
+
+
+def rfft(d):
+    if d == "f32":
+        for shape, axis in LINES:
+            x, n = data(d, shape, 2), shape[axis]
+            want = np.fft.rfft(x.astype("f8"), axis=axis) if n else np.zeros([m if k != axis else 1 for k, m in enumerate(shape)])
+            yield Case("rfft", [x], {"axis": axis}, want.astype("c8"), spectrum_close(n))
+
+
+def irfft(d):
+    if d == "c64":
+        for shape, axis in LINES:
+            n = shape[axis]
+            x = data(d, [m if k != axis else n // 2 + 1 for k, m in enumerate(shape)], 2)
+            want = np.fft.irfft(x.astype("c16"), n, axis=axis) * n if n else np.zeros(shape)
+            yield Case("irfft", [x], {"axis": axis, "size": n}, want.astype("f4"), spectrum_close(n))
+
+
+MATRICES = [(4, 4), (2, 3, 3), (1, 1), (9, 9), (2, 0, 0), (0, 3, 3), (33, 33), (70, 70)]
+MATRIX_EPS = {"f32": 2e-5, "f64": 1e-13}
+
+
+def definite(d, shape, seed=0):
+    """Well-conditioned symmetric positive definite matrices."""
+    x = np.random.default_rng([seed, *shape]).normal(size=shape)
+    return (x @ np.swapaxes(x, -1, -2) / max(shape[-1], 1) + np.eye(shape[-1])).astype(DTYPES[d])
+
+
+def cholesky(d):
+    if d in MATRIX_EPS:
+        for shape in MATRICES:
+            a = definite(d, shape)
+            want = np.linalg.cholesky(a.astype("f8")) if a.size else a
+            upper = np.triu(np.full(shape[-2:], 7.0), 1).astype(a.dtype)  # not read
+            yield Case("cholesky", [a + upper], {}, want.astype(a.dtype), near(MATRIX_EPS[d], MATRIX_EPS[d]))
+        bad = np.stack([definite(d, (3, 3)), np.diag([1, -1, 2]).astype(DTYPES[d]), np.zeros((3, 3), DTYPES[d])])
+        want = np.tril(np.full((3, 3, 3), np.nan))
+        want[0] = np.linalg.cholesky(bad[0])
+        yield Case("cholesky", [bad], {}, np.where(np.tri(3), want, 0).astype(bad.dtype), near(MATRIX_EPS[d], MATRIX_EPS[d]))
+
+
+def trisolve(d):
+    if d in MATRIX_EPS:
+        for shape, (upper, transposed, unit) in itertools.product(MATRICES, itertools.product((False, True), repeat=3)):
+            n = shape[-1]
+            x = np.random.default_rng([7, *shape]).normal(size=shape) / (n + 1) ** 0.5
+            a = (x + np.eye(n) * (1 if unit else 2)).astype(DTYPES[d])
+            b = data(d, (*shape[:-1], {3: 1, 4: 5, 9: 40}.get(n, 2)), 3)
+            t = (np.triu if upper else np.tril)(a).astype("f8")
+            if unit:
+                t = t * (1 - np.eye(n)) + np.eye(n)
+            want = np.linalg.solve(np.swapaxes(t, -1, -2) if transposed else t, b.astype("f8")) if b.size else b
+            yield Case("trisolve", [a, b], {"upper": upper, "transposed": transposed, "unit": unit}, want.astype(b.dtype), near(MATRIX_EPS[d], MATRIX_EPS[d] * np.abs(want).max(initial=1)))
+
+
+def lu_reference(a):
+    """Partial pivoting in f64, the first of equals."""
+    lu, order = a.astype("f8"), np.arange(len(a))
+    for k in range(len(a)):
+        p = k + int(np.argmax(np.abs(lu[k:, k])))
+        lu[[k, p]], order[[k, p]] = lu[[p, k]], order[[p, k]]
+        lu[k + 1:, k] /= lu[k, k]
+        lu[k + 1:, k + 1:] -= np.outer(lu[k + 1:, k], lu[k, k + 1:])
+    return lu, order
+
+
+def lu(d):
+    if d in MATRIX_EPS:
+        for shape in MATRICES:
+            a = np.random.default_rng([3, *shape]).normal(size=shape).astype(DTYPES[d])
+            both = [lu_reference(x) for x in a.reshape(-1, *shape[-2:])] if a.size else []
+            want = np.array([x for x, _ in both]).reshape(shape).astype(a.dtype)
+            order = np.array([p for _, p in both]).reshape(shape[:-1]).astype("i4")
+            yield Case("lu", [a], {}, [want, order], near(50 * MATRIX_EPS[d], 50 * MATRIX_EPS[d]))
+
+
 def jax_bits(key, shape, d):
     """JAX's original threefry draws MLX's bits (MLX offers u32 only, by split and uniform: test_ops_numpy compares those)."""
     import jax
@@ -561,7 +653,7 @@ CASES = {
     "argmax": lambda d: arg("argmax", d), "argmin": lambda d: arg("argmin", d),
     "cumsum": only(NUM, lambda d: scan_arith("cumsum", np.add, 0, d)), "cumprod": only(NUM, lambda d: scan_arith("cumprod", np.multiply, 1, d)),
     "cummax": lambda d: cum_best("cummax", d), "cummin": lambda d: cum_best("cummin", d), "cumlogsumexp": cumlogsumexp, "linrec": only(NUM, linrec),
-    "sort": sort, "topk": topk, "searchsorted": searchsorted, "dot": only(NUM, dot), "conv": only(NUM, conv), "window": window, "fold": only(NUM, fold), "rng_bits": rng_bits,
+    "sort": sort, "topk": topk, "searchsorted": searchsorted, "dot": only(NUM, dot), "conv": only(NUM, conv), "window": window, "fold": only(NUM, fold), "rng_bits": rng_bits, "fft": fft, "rfft": rfft, "irfft": irfft, "cholesky": cholesky, "trisolve": trisolve, "lu": lu,
 }
 
 

@@ -44,6 +44,15 @@ PROGRAMS = {  # parameters | body, whose last op gives the results
     "dot": ("%x: f32[B,N], %y: f32[N,M]", f"%r = dot %x, %y {ROWS} : f32[B,M]"),
     "dot_batch": ("%x: f32[B,N,2], %y: f32[B,M,2]", "%r = dot %x, %y {lhs_contract=[2], rhs_contract=[2], lhs_batch=[0], rhs_batch=[0]} : f32[B,N,M]"),
     "rng_bits": ("%k: u32[B,2]", "%r = rng_bits %k {shape=[N], width=2} : u16[B,N]"),
+    "fft": ("%x: c64[B,N]", "%r = fft %x {axis=1, inverse=false} : c64[B,N]"),
+    "fft_inner": ("%x: c64[N,B]", "%r = fft %x {axis=0, inverse=true} : c64[N,B]"),
+    "fft_long": ("%x: c64[B,64*N+3]", "%r = fft %x {axis=1, inverse=false} : c64[B,64*N+3]"),
+    "rfft": ("%x: f32[B,N]", "%r = rfft %x {axis=1} : c64[B,N//2+1]"),
+    "rfft_inner": ("%x: f32[64*N,B]", "%r = rfft %x {axis=0} : c64[32*N+1,B]"),
+    "irfft": ("%x: c64[B,128*N+1]", "%r = irfft %x {axis=1, size=256*N} : f32[B,256*N]"),
+    "cholesky": ("%x: f32[B,N,N]", "%t = transpose %x {perm=[0,2,1]} : f32[B,N,N]\n  %d = dot %x, %t {lhs_contract=[2], rhs_contract=[1], lhs_batch=[0], rhs_batch=[0]} : f32[B,N,N]\n  %r = cholesky %d : f32[B,N,N]"),
+    "lu": ("%x: f64[B,N,N]", "%r, %o = lu %x : f64[B,N,N], i32[B,N]"),
+    "trisolve": ("%a: f32[B,N,N], %b: f32[B,N,M]", "%r = trisolve %a, %b {upper=true, transposed=false, unit=false} : f32[B,N,M]"),
     "softmax": ("%x: f32[B,N+1]", "%m = reduce_max %x {axes=[1]} : f32[B]\n  %n = broadcast %m {shape=[B,N+1], dims=[0]} : f32[B,N+1]\n  %d = sub %x, %n : f32[B,N+1]\n"
                 "  %e = exp %d : f32[B,N+1]\n  %s = reduce_sum %e {axes=[1]} : f32[B]\n  %t = broadcast %s {shape=[B,N+1], dims=[0]} : f32[B,N+1]\n  %r = div %e, %t : f32[B,N+1]"),
     "loop": ("%x: f32[N,B]", "%z = const {value=f32(0)} : f32\n  %c = broadcast %z {shape=[B], dims=[]} : f32[B]\n"
@@ -67,6 +76,8 @@ def value(dtype, shape, env, r):
     t = DTYPES[dtype]
     if dtype in ("f16", "bf16", "f32", "f64"):
         return np.asarray(np.round(r.normal(size=n) * 8) / 8 if n else r.normal()).astype(t)
+    if dtype == "c64":
+        return (r.normal(size=n) + 1j * r.normal(size=n)).astype(t)
     if dtype == "i32":
         return np.asarray(r.integers(-2, 8, n)).astype(t)
     return np.asarray(r.integers(0, 200, n)).astype(t)
