@@ -31,7 +31,7 @@ static void call_matrix(Emit *e, Node *n)
 	const Type *t = n->buf->type;
 	int batch = t->rank - 2;
 	int64_t one;
-	const char *kernel = emit_matrix_template(e, n->mode, n->dtype), *size = emit_dim(e, n->hi), *count = product_of(e, t, 0, batch);
+	const char *kernel = emit_matrix_template(e, n->mode, t->dtype), *size = emit_dim(e, n->hi), *count = product_of(e, t, 0, batch);
 	bool solve = !strcmp(n->mode, "trisolve"),
 	     many = !dim_is_const(type_size(e->m, type_get(e->m, t->dtype, batch, t->dim)), &one) || one != 1;
 	const char *at = many ? " + m * " : "", *square = many ? arena_printf(e->a, "%s * %s", size, size) : "";
