@@ -80,7 +80,7 @@ static Emit emit_new(Program *p, CodegenOptions o)
 	e.constants = NEW(e.a, StrBuf);
 	e.code = NEW(e.a, StrBuf);
 	sb_init(e.constants, e.a), sb_init(e.code, e.a);
-	map_init(&e.text, e.a), map_init(&e.uses, e.a), map_init(&e.refs, e.a), map_init(&e.symbols, e.a);
+	map_init(&e.text, e.a), map_init(&e.uses, e.a), map_init(&e.refs, e.a), map_init(&e.symbols, e.a), map_init(&e.counted, e.a);
 	return e;
 }
 
@@ -158,6 +158,8 @@ void codegen_c(StrBuf *out, Program *p, CodegenOptions o)
 	if (o.header_name) sb_printf(out, "#include \"%s\"\n", o.header_name);
 	sb_put(out,
 	       "\n#if defined(__clang__)\n#pragma STDC FP_CONTRACT OFF\n#endif\n#ifdef __cplusplus\n#define restrict __restrict\n#endif\n");
+	if (strstr(sb_text(&text), "MX_W")) /* each width needs others of the support functions */
+		sb_put(out, "#ifdef __clang__\n#pragma clang diagnostic ignored \"-Wunused-function\"\n#endif\n");
 	/* gcc 12 at -O3 forgets, where it inlines two kernels into one function, that their restrict parameters may name the same memory:
 	 * tests/test_fuzz_programs.py, seed 100. */
 	sb_put(out,

@@ -5,14 +5,9 @@
 #include <stdlib.h>
 #include <string.h>
 #include "../ir/elem_text.h"
-#include "emit.h"
+#include "c_body.h"
 
-typedef struct Use {
-	int n;
-	Body *body;
-} Use;
-
-static bool is_half(DType d)
+bool is_half(DType d)
 {
 	return d == DT_f16 || d == DT_bf16;
 }
@@ -80,9 +75,16 @@ static void count_uses(Emit *e, Body *b)
 	if (b) use_node(e, b->result, b), use_node(e, b->result2, b);
 }
 
+void count_body(Emit *e, Body *b)
+{
+	if (b->parent || map_get(&e->counted, b)) return; /* it may be printed more than once */
+	count_uses(e, b);
+	map_set(&e->counted, b, b);
+}
+
 /* --- indices -----------------------------------------------------------------------------------------------------------------------------
  */
-static const char *node_text(Emit *e, Node *n)
+const char *node_text(Emit *e, Node *n)
 {
 	const char *s = map_get(&e->text, n);
 	return s ? s : "0";
@@ -106,13 +108,29 @@ static void put_scaled(Emit *e, StrBuf *b, const char *x, Dim coef, bool negativ
 	}
 }
 
-static const char *index_text(Emit *e, const Index *i)
+/* The index of a flat loop is its last axis'; the others stay out. */
+static bool in_flat_loop(const Emit *e, const Axis *x)
+{
+	for (int i = 0; x && i < e->nflat; i++)
+		if (e->flat[i] == x) return true;
+	return false;
+}
+
+static bool index_is_fixed(const Emit *e, const Index *i)
+{
+	for (int k = 0; k < i->n; k++)
+		if (!in_flat_loop(e, i->term[k].axis)) return false;
+	return true;
+}
+
+const char *index_text(Emit *e, const Index *i)
 {
 	StrBuf b;
 	sb_init(&b, e->a);
 	bool first = true;
 	for (int k = 0; k < i->n; k++) {
 		int64_t n;
+		if (in_flat_loop(e, i->term[k].axis)) continue;
 		const char *x = i->term[k].axis ? i->term[k].axis->name : node_text(e, i->term[k].node);
 		bool negative = dim_one(i->term[k].coef, &n) && n < 0;
 		if (!first || negative) sb_put(&b, negative ? (first ? "-" : " - ") : " + ");
@@ -130,7 +148,7 @@ static const char *index_text(Emit *e, const Index *i)
 }
 
 /* An index as an atom. */
-static const char *index_atom(Emit *e, const Index *i)
+const char *index_atom(Emit *e, const Index *i)
 {
 	const char *s = index_text(e, i);
 	for (const char *p = s; *p; p++)
@@ -139,7 +157,7 @@ static const char *index_atom(Emit *e, const Index *i)
 }
 
 /* Row-major position: ((i*N + j)*M + k); leading axes of a row buffer are left out. */
-static const char *access_text(Emit *e, const Buf *b, const Index *idx)
+const char *access_text(Emit *e, const Buf *b, const Index *idx)
 {
 	if (buf_is_value(b)) return buf_text(e, b);
 	int drop = b->space == BUF_ROW ? b->drop : 0;
@@ -156,7 +174,7 @@ static const char *access_text(Emit *e, const Buf *b, const Index *idx)
 	}
 	for (int i = drop; i < b->type->rank; i++) {
 		int64_t add, st;
-		if (idx[i].n == 0 && dim_one(idx[i].add, &add) && (add == 0 || dim_one(strides[i], &st))) {
+		if (index_is_fixed(e, &idx[i]) && dim_one(idx[i].add, &add) && (add == 0 || dim_one(strides[i], &st))) {
 			if (add) constant += add * st;
 			continue;
 		}
@@ -173,7 +191,7 @@ static const char *access_text(Emit *e, const Buf *b, const Index *idx)
 
 /* --- operations --------------------------------------------------------------------------------------------------------------------------
  */
-static const char *meaning(OpCode op, DType d)
+const char *meaning(OpCode op, DType d)
 {
 	const OpRow *r = op_row(op);
 	switch (dtype_kind(d)) {
@@ -184,7 +202,7 @@ static const char *meaning(OpCode op, DType d)
 	}
 }
 
-static const char *rounded(Emit *e, DType d, const char *x)
+const char *rounded(Emit *e, DType d, const char *x)
 {
 	if (!is_half(d)) return x;
 	return arena_printf(e->a, "mx_f32_from_%s(mx_%s_from_f32(%s))", dtype_name(d), dtype_name(d), x);
@@ -217,7 +235,7 @@ static const char *apply(Emit *e, OpCode op, DType d, const char *const *arg)
 	return narrow ? arena_printf(e->a, "(%s)(%s)", dtype_ctype(d), s) : arena_strdup(e->a, s);
 }
 
-static const char *atom(Emit *e, const char *s)
+const char *atom(Emit *e, const char *s)
 {
 	if (is_call(s) || !strpbrk(s, " -+*/?<>=!&|^~")) return s;
 	int depth = 0;
@@ -265,7 +283,7 @@ static const char *clamp_text(Emit *e, Node *n)
 	return arena_printf(e->a, "mx_clamp((ptrdiff_t)%s, %s, %s)", atom(e, node_text(e, x)), emit_dim(e, n->lo), emit_dim(e, n->hi));
 }
 
-static const char *test_text(Emit *e, Node *n)
+const char *test_text(Emit *e, Node *n)
 {
 	const char *x = index_text(e, n->index);
 	int64_t lo;
@@ -294,29 +312,27 @@ static const char *takes_place(Emit *e, DType d, bool max, const char *best, con
 	return before;
 }
 
-static const char *temp(Emit *e, const char *hint)
+const char *temp(Emit *e, const char *hint)
 {
 	const char *name = arena_printf(e->a, "%s%d", hint, e->next_temp++);
 	while (emit_is_taken(e, name)) name = arena_printf(e->a, "%s%d", hint, e->next_temp++);
 	return name;
 }
 
-static void open_loop(Emit *e, const Axis *x, bool reverse)
+void open_loop(Emit *e, const Axis *x, bool reverse)
 {
 	if (reverse) emit_line(e, "for (ptrdiff_t %s = %s; %s-- > 0;) {", x->name, emit_dim(e, x->extent), x->name);
 	else emit_line(e, "for (ptrdiff_t %s = 0; %s < %s; %s++) {", x->name, x->name, emit_dim(e, x->extent), x->name);
 	e->indent++;
 }
 
-static void close_block(Emit *e)
+void close_block(Emit *e)
 {
 	e->indent--;
 	emit_line(e, "}");
 }
 
-Scalar reduce_identity(OpCode op, DType d);
-
-static void update(Emit *e, OpCode op, DType d, const char *acc, const char *x)
+void update(Emit *e, OpCode op, DType d, const char *acc, const char *x)
 {
 	const char *arg[2] = {acc, atom(e, x)};
 	if (op == OP_add && (dtype_is_float(d) || d == DT_u32 || d == DT_u64)) emit_line(e, "%s += %s;", acc, x);
@@ -358,6 +374,10 @@ static const char *reduce_lanes_text(Emit *e, Node *n, int lanes)
 static void emit_reduce(Emit *e, Node *n)
 {
 	DType c = dtype_compute(n->dtype);
+	if (n->naxis && n->axis[n->naxis - 1]->vec) {
+		vector_reduce(e, n);
+		return;
+	}
 	int lanes = partials(n);
 	if (lanes > 1) {
 		map_set(&e->text, n, (void *)rounded(e, n->dtype, reduce_lanes_text(e, n, lanes)));
@@ -482,7 +502,7 @@ static void emit_if(Emit *e, Node *n)
 }
 
 /* Address of element idx of b. */
-static const char *address(Emit *e, const Buf *b, const Index *idx)
+const char *address(Emit *e, const Buf *b, const Index *idx)
 {
 	const char *s = access_text(e, b, idx);
 	size_t n = strlen(s);
@@ -534,7 +554,7 @@ static void emit_raw(Emit *e, Node *n)
 
 /* --- a node where it is made
  * --------------------------------------------------------------------------------------------------------------- */
-static const char *expression(Emit *e, Node *n)
+const char *node_expression(Emit *e, Node *n)
 {
 	StrBuf b;
 	switch (n->kind) {
@@ -557,12 +577,17 @@ static const char *expression(Emit *e, Node *n)
 	}
 }
 
-static void emit_node(Emit *e, Body *b, Node *n)
+void emit_node(Emit *e, Body *b, Node *n)
 {
 	Use *u = map_get(&e->uses, n);
+	if (e->vec && vector_node(e, b, n)) return;
 	switch (n->kind) {
 	case N_STORE: emit_store(e, n); return;
 	case N_FOR:
+		if (n->axis[0]->vec) {
+			vector_loop(e, n->axis, 1, n->body);
+			return;
+		}
 		open_loop(e, n->axis[0], false);
 		emit_body(e, n->body);
 		close_block(e);
@@ -575,7 +600,7 @@ static void emit_node(Emit *e, Body *b, Node *n)
 	default: break;
 	}
 	if (!u) return;
-	const char *s = expression(e, n);
+	const char *s = node_expression(e, n);
 	bool integer = n->kind == N_IDIV || n->kind == N_IMOD || n->kind == N_CLAMP;
 	bool here = n->kind == N_CONST || n->kind == N_INDEX ||
 	            (u->n == 1 && u->body == b && strlen(s) < 90 && n->kind != N_IDIV && n->kind != N_IMOD && n->kind != N_CLAMP);
@@ -590,6 +615,6 @@ static void emit_node(Emit *e, Body *b, Node *n)
 
 void emit_body(Emit *e, Body *b)
 {
-	if (!b->parent) count_uses(e, b);
+	count_body(e, b);
 	for (Node *n = b->first; n; n = n->next) emit_node(e, b, n);
 }

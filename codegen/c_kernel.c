@@ -2,7 +2,7 @@
  * that its text mentions. A kernel without loops is printed in place. */
 #include <ctype.h>
 #include <string.h>
-#include "emit.h"
+#include "c_body.h"
 
 typedef struct Used {
 	Arena *a;
@@ -104,6 +104,13 @@ static void close_axis(Emit *e)
 
 static void emit_nest(Emit *e, const Axis *const *axis, int n, int skip, Body *b)
 {
+	if (n > skip && axis[n - 1]->vec) {
+		int outer = n - 1 - axis[n - 1]->flat;
+		for (int i = skip; i < outer; i++) open_axis(e, axis[i]);
+		vector_loop(e, axis, n, b);
+		for (int i = skip; i < outer; i++) close_axis(e);
+		return;
+	}
 	for (int i = skip; i < n; i++) open_axis(e, axis[i]);
 	emit_body(e, b);
 	for (int i = skip; i < n; i++) close_axis(e);

@@ -14,5 +14,6 @@ void codegen_c(StrBuf *out, Program *p, CodegenOptions o);
 void codegen_header(StrBuf *out, Program *p, CodegenOptions o);
 void codegen_report(StrBuf *out, Program *p);
 /* support.c: the definitions of kernels/ that text reaches, in C's order; types that a program's header has only where asked for. */
+bool codegen_has_definition(Arena *a, const char *name); /* in kernels/ */
 void codegen_support(StrBuf *out, Arena *a, const char *text, bool with_header_types);
 #endif

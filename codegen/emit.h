@@ -4,6 +4,9 @@
 #include "../passes/loop_walk.h"
 #include "codegen.h"
 
+/* The vector loop that is being printed: codegen/c_vector.c. */
+typedef struct VecLoop VecLoop;
+
 typedef struct Emit {
 	Arena *a;
 	Module *m;
@@ -19,6 +22,10 @@ typedef struct Emit {
 	VEC(const char *) tables; /* names of constant arrays already written */
 	StrBuf *constants, *code;
 	Map symbols; /* interned C names at file scope */
+	Map counted; /* Body: its uses are counted */
+	VecLoop *vec;
+	const Axis *const *flat; /* axes that run as part of the innermost loop: left out of indices */
+	int nflat;
 	int next_temp;
 } Emit;
 

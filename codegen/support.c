@@ -82,6 +82,15 @@ static void mark(Definitions *d, const char *s, size_t n)
 	}
 }
 
+bool codegen_has_definition(Arena *a, const char *name)
+{
+	ArenaMark m = arena_mark(a);
+	Definitions d = all_definitions(a);
+	bool yes = find(&d, name, strlen(name)) != NULL;
+	arena_reset(a, m);
+	return yes;
+}
+
 void codegen_support(StrBuf *out, Arena *a, const char *text, bool with_header_types)
 {
 	Definitions d = all_definitions(a);

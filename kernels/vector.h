@@ -69,6 +69,14 @@
 #define MX_NO_UNROLL
 #endif
 
+/* @def MX_PARTS */
+/* A loop over the vectors that hold 64 partial results, which are to stay in registers. */
+#if MX_W > 1
+#define MX_PARTS(u, w) MX_UNROLL(32) for (int u = 0; u < 64 / (w); u++)
+#else
+#define MX_PARTS(u, w) for (int u = 0; u < 64; u++)
+#endif
+
 /* @def MX_PREFETCH */
 /* The line at p will be read soon (MX_PREFETCH_L2: later; MX_PREFETCH_W: written). Any address is allowed. */
 #ifdef __GNUC__
@@ -627,6 +635,18 @@ MX_INLINE mx_vi mx_not(mx_vi mask)
 MX_INLINE mx_vi mx_first(ptrdiff_t n) /* the first n lanes */
 {
 	return mx_iota() < (int)n;
+}
+
+/* @def mx_first_vd */
+MX_INLINE mx_vl mx_first_vd(ptrdiff_t n) /* the first n lanes of 64 bits */
+{
+#if MX_W > 1
+	mx_vl lane;
+	for (int i = 0; i < MX_WD; i++) lane[i] = i;
+	return lane < (long long)n;
+#else
+	return n > 0;
+#endif
 }
 
 /* @def mx_any needs MX_INTRINSICS */

@@ -21,6 +21,9 @@ typedef VEC(Step *) StepList;
 typedef struct Axis {
 	const char *name;
 	Dim extent;
+	int vec;   /* bits of a lane where the loop runs in vectors, 32 or 64; 0: one element at a time */
+	int flat;  /* of a vector loop: how many of the axes around it run as part of it */
+	bool mask; /* of a vector loop: the extent is not a multiple of every width; the last elements take a vector of fewer lanes */
 } Axis;
 
 /* An affine index: sum of coef * (axis or integer node) + add. */
@@ -178,6 +181,8 @@ typedef struct Program Program;
 
 /* lower.c: tensor IR to steps with one stage per kernel. */
 Program *lower_program(Arena *a, Module *m);
+/* vectorise.c: which loops run in vectors. */
+bool vectorise_program(Program *p);
 /* fuse.c: merges neighbouring kernels. plan.c: arena offsets. */
 bool fuse_program(Program *p);
 bool plan_program(Program *p);

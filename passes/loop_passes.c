@@ -11,6 +11,10 @@ bool pass_fuse(PassCtx *c)
 {
 	return fuse_program(c->program);
 }
+bool pass_vectorise(PassCtx *c)
+{
+	return vectorise_program(c->program);
+}
 bool pass_plan(PassCtx *c)
 {
 	return plan_program(c->program);

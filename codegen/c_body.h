@@ -1,0 +1,47 @@
+/* How nodes and loops are written: shared by c_expr.c (one element at a time) and c_vector.c. */
+#ifndef MLXCC_CODEGEN_C_BODY_H
+#define MLXCC_CODEGEN_C_BODY_H
+#include "../ir/elem_text.h"
+#include "../passes/vectorise.h"
+#include "emit.h"
+
+typedef struct Use {
+	int n;
+	Body *body;
+} Use;
+
+struct VecLoop {
+	const Axis *axis;
+	int bits;           /* of a lane: 32, 64 */
+	const char *active; /* how many lanes are in use; NULL: all */
+	Decided decided;    /* in the part of the loop that is being printed */
+	Map varies, done;   /* nodes; done: printed before the loop */
+};
+
+/* c_expr.c */
+const char *node_text(Emit *e, Node *n);
+const char *node_expression(Emit *e, Node *n);
+void emit_node(Emit *e, Body *b, Node *n);
+void count_body(Emit *e, Body *b); /* the uses of its nodes, once; of a body inside another one with that one */
+const char *index_text(Emit *e, const Index *i);
+const char *index_atom(Emit *e, const Index *i);
+const char *access_text(Emit *e, const Buf *b, const Index *idx);
+const char *address(Emit *e, const Buf *b, const Index *idx);
+const char *test_text(Emit *e, Node *n);
+const char *meaning(OpCode op, DType d);
+const char *rounded(Emit *e, DType d, const char *x);
+const char *atom(Emit *e, const char *s);
+const char *temp(Emit *e, const char *hint); /* a new name */
+void open_loop(Emit *e, const Axis *x, bool reverse);
+void close_block(Emit *e);
+void update(Emit *e, OpCode op, DType d, const char *acc, const char *x); /* acc = acc op x; */
+bool is_half(DType d);
+Scalar reduce_identity(OpCode op, DType d);
+
+/* c_vector.c */
+/* The loop over axis[n - 1], or all of axis[0..n) where that axis says they are flat: vectors, then what is left. */
+void vector_loop(Emit *e, const Axis *const *axis, int n, Body *b);
+void vector_reduce(Emit *e, Node *n);
+/* Prints n as a vector, or what was decided about it; false: it is a scalar here. */
+bool vector_node(Emit *e, Body *b, Node *n);
+#endif
