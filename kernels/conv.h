@@ -1,0 +1,262 @@
+/* Convolutions of f32 with channels last, row by row of the result; every sum in row-major order of the taps, channels innermost.
+ *
+ * A weight comes packed: panels of 32 results, [groups][Q/32][taps][I][32], results past Q zero, so that a micro-kernel of m positions
+ * times two vectors of results streams through it. Neighbouring positions of a row read pixels that lie step*C apart, and the taps of a
+ * row of the kernel (without dilation) one run of kw*C elements: the input is never copied or padded. Taps outside are left out: rows of
+ * taps by their range; positions whose taps cross the left or right border are done one by one with more results at a time.
+ *
+ * Like support.h this file is copied definition by definition into emitted C. Shapes are constants there, and everything below is
+ * inlined where the C compiler sees them; the _any forms serve shapes that are known at run time. */
+#ifndef MX_CONV_H
+#define MX_CONV_H
+#include "vector.h"
+
+/* @def MX_CONV_M */
+/* Positions of a tile: with two vectors of results, one of the weight's and a factor they fill the registers. */
+#if MX_W == 16
+#define MX_CONV_M 14
+#elif MX_W == 4 && defined __aarch64__
+#define MX_CONV_M 12
+#elif MX_W > 1
+#define MX_CONV_M 6
+#else
+#define MX_CONV_M 4
+#endif
+
+/* @def mx_conv */
+typedef struct mx_conv {
+	ptrdiff_t d, h, w, c;    /* the input: three axes (1 where there are fewer), channels */
+	ptrdiff_t od, oh, ow, o; /* the result */
+	ptrdiff_t kd, kh, kw;    /* taps */
+	ptrdiff_t sd, sh, sw;    /* steps */
+	ptrdiff_t pd, ph, pw;    /* elements before the first */
+	ptrdiff_t dd, dh, dw;    /* distances of taps */
+	ptrdiff_t groups;
+} mx_conv;
+
+/* @def mx_taps */
+/* The taps of a tile: n of them on each axis, their distances in the input and in the weight, and the run of products at each. */
+typedef struct mx_taps {
+	ptrdiff_t nd, nh, nw, xd, xh, xw, wd, wh, ww, run;
+} mx_taps;
+
+/* @def mx_conv_tile */
+/* m positions, xs elements apart, times 2 * MX_W of the n results (n may be less): y[i * ys + j]. */
+MX_INLINE void mx_conv_tile(const int m, const mx_taps *t, const float *x, ptrdiff_t xs, const float *w, float *y, ptrdiff_t ys, ptrdiff_t n)
+{
+	mx_vf c[MX_CONV_M][2];
+	MX_UNROLL(14) for (int i = 0; i < m; i++) c[i][0] = c[i][1] = mx_bc_f32(0.0f);
+	MX_NO_UNROLL for (ptrdiff_t d = 0; d < t->nd; d++) MX_NO_UNROLL for (ptrdiff_t h = 0; h < t->nh; h++) MX_NO_UNROLL for (ptrdiff_t j = 0; j < t->nw; j++) {
+		const float *a = x + d * t->xd + h * t->xh + j * t->xw, *b = w + d * t->wd + h * t->wh + j * t->ww;
+		MX_NO_UNROLL for (ptrdiff_t k = 0; k < t->run; k++, b += 32) {
+			const mx_vf b0 = mx_ld_f32(b), b1 = mx_ld_f32(b + MX_W);
+			MX_UNROLL(14) for (int i = 0; i < m; i++) {
+				const mx_vf f = mx_bc_f32(a[i * xs + k]);
+				c[i][0] = c[i][0] + f * b0;
+				c[i][1] = c[i][1] + f * b1;
+			}
+		}
+	}
+	if (n >= 2 * MX_W) {
+		MX_UNROLL(14) for (int i = 0; i < m; i++) {
+			mx_st_f32(y + i * ys, c[i][0]);
+			mx_st_f32(y + i * ys + MX_W, c[i][1]);
+		}
+	} else {
+		for (int i = 0; i < m; i++) {
+			mx_stn_f32(y + i * ys, c[i][0], n < MX_W ? n : MX_W);
+			if (n > MX_W) mx_stn_f32(y + i * ys + MX_W, c[i][1], n - MX_W);
+		}
+	}
+}
+
+/* @def mx_conv_panel */
+/* The same for all results of a panel. */
+MX_INLINE void mx_conv_panel(const int m, const mx_taps *t, const float *x, ptrdiff_t xs, const float *w, float *y, ptrdiff_t ys, ptrdiff_t n)
+{
+	for (ptrdiff_t j = 0; j < 32 && j < n; j += 2 * MX_W) mx_conv_tile(m, t, x, xs, w + j, y + j, ys, n - j);
+}
+
+/* @def mx_conv_of */
+MX_INLINE void mx_conv_of(const int m, const mx_taps *t, const float *x, ptrdiff_t xs, const float *w, float *y, ptrdiff_t ys, ptrdiff_t n)
+{
+	switch (m) {
+	case 1: mx_conv_panel(1, t, x, xs, w, y, ys, n); break;
+	case 2: mx_conv_panel(2, t, x, xs, w, y, ys, n); break;
+	case 3: mx_conv_panel(3, t, x, xs, w, y, ys, n); break;
+	case 4: mx_conv_panel(4, t, x, xs, w, y, ys, n); break;
+#if MX_CONV_M > 4
+	case 5: mx_conv_panel(5, t, x, xs, w, y, ys, n); break;
+	case 6: mx_conv_panel(6, t, x, xs, w, y, ys, n); break;
+#endif
+#if MX_CONV_M > 6
+	case 7: mx_conv_panel(7, t, x, xs, w, y, ys, n); break;
+	case 8: mx_conv_panel(8, t, x, xs, w, y, ys, n); break;
+	case 9: mx_conv_panel(9, t, x, xs, w, y, ys, n); break;
+	case 10: mx_conv_panel(10, t, x, xs, w, y, ys, n); break;
+	case 11: mx_conv_panel(11, t, x, xs, w, y, ys, n); break;
+	case 12: mx_conv_panel(12, t, x, xs, w, y, ys, n); break;
+#endif
+#if MX_CONV_M > 12
+	case 13: mx_conv_panel(13, t, x, xs, w, y, ys, n); break;
+	case 14: mx_conv_panel(14, t, x, xs, w, y, ys, n); break;
+#endif
+	default: break;
+	}
+}
+
+/* @def mx_conv_edge */
+/* One position times nv vectors of results from panel w on; panels are ps elements apart. */
+MX_INLINE void mx_conv_edge(const int nv, const mx_taps *t, const float *x, const float *w, ptrdiff_t ps, float *y, ptrdiff_t n)
+{
+	mx_vf c[8];
+	MX_UNROLL(8) for (int v = 0; v < nv; v++) c[v] = mx_bc_f32(0.0f);
+	MX_NO_UNROLL for (ptrdiff_t d = 0; d < t->nd; d++) MX_NO_UNROLL for (ptrdiff_t h = 0; h < t->nh; h++) MX_NO_UNROLL for (ptrdiff_t j = 0; j < t->nw; j++) {
+		const float *a = x + d * t->xd + h * t->xh + j * t->xw, *b = w + d * t->wd + h * t->wh + j * t->ww;
+		MX_NO_UNROLL for (ptrdiff_t k = 0; k < t->run; k++, b += 32) {
+			const mx_vf f = mx_bc_f32(a[k]);
+			MX_UNROLL(8) for (int v = 0; v < nv; v++) c[v] = c[v] + f * mx_ld_f32(b + v * MX_W / 32 * ps + v * MX_W % 32);
+		}
+	}
+	if (n >= nv * MX_W) {
+		MX_UNROLL(8) for (int v = 0; v < nv; v++) mx_st_f32(y + v * MX_W, c[v]);
+	} else {
+		for (int v = 0; v < nv; v++)
+			if (n > v * MX_W) mx_stn_f32(y + v * MX_W, c[v], n - v * MX_W < MX_W ? n - v * MX_W : MX_W);
+	}
+}
+
+/* @def mx_conv_position */
+/* All n results of one position. */
+MX_INLINE void mx_conv_position(const mx_taps *t, const float *x, const float *w, ptrdiff_t ps, float *y, ptrdiff_t n)
+{
+	ptrdiff_t j = 0;
+#if MX_W >= 4
+	for (; n - j > 4 * MX_W; j += 8 * MX_W) mx_conv_edge(8, t, x, w + j / 32 * ps + j % 32, ps, y + j, n - j);
+#endif
+	for (; n - j > 2 * MX_W; j += 4 * MX_W) mx_conv_edge(4, t, x, w + j / 32 * ps + j % 32, ps, y + j, n - j);
+	for (; j < n; j += 2 * MX_W) mx_conv_edge(2, t, x, w + j / 32 * ps + j % 32, ps, y + j, n - j);
+}
+
+/* @def mx_conv_range */
+/* Taps *k .. of n that position p's window, at distance d from first, has inside 0..extent. */
+MX_INLINE ptrdiff_t mx_conv_range(ptrdiff_t first, ptrdiff_t n, ptrdiff_t d, ptrdiff_t extent, ptrdiff_t *k)
+{
+	ptrdiff_t lo = first < 0 ? (-first + d - 1) / d : 0, hi = first >= extent ? 0 : (extent - 1 - first) / d + 1;
+	if (hi > n) hi = n;
+	*k = lo;
+	return hi > lo ? hi - lo : 0;
+}
+
+/* @def mx_conv_rows */
+/* Rows r0 .. r1 - 1 (of od * oh) of one sample's result; y is row r0. Panel by panel, so that a panel's weights serve all of the rows. */
+MX_INLINE void mx_conv_rows(const mx_conv *s, const bool fixed, const float *x, const float *w, float *y, ptrdiff_t r0, ptrdiff_t r1)
+{
+	const ptrdiff_t ci = s->c / s->groups, q = s->o / s->groups, taps = s->kd * s->kh * s->kw, ps = taps * ci * 32, px = s->sw * s->c;
+	const bool whole = s->dw == 1 && s->groups == 1; /* the taps of a kernel row are one run */
+	/* positions i0 .. i1 - 1 have all taps of a kernel row inside */
+	const ptrdiff_t room = s->w - 1 - (s->kw - 1) * s->dw + s->pw, last = room < 0 ? 0 : room / s->sw + 1;
+	const ptrdiff_t i1 = last < s->ow ? last : s->ow, skip = s->pw > 0 ? (s->pw + s->sw - 1) / s->sw : 0, i0 = skip < i1 ? skip : i1;
+	const ptrdiff_t tiles = (i1 - i0 + MX_CONV_M - 1) / MX_CONV_M, small = tiles ? (i1 - i0) / tiles : 0, big = i1 - i0 - small * tiles;
+	for (ptrdiff_t g = 0; g < s->groups; g++) {
+		const float *wg = w + g * ((q + 31) / 32) * ps;
+		for (ptrdiff_t j = 0; j < q; j += 32) {
+			for (ptrdiff_t r = r0; r < r1; r++) {
+				const ptrdiff_t fd = r / s->oh * s->sd - s->pd, fh = r % s->oh * s->sh - s->ph;
+				ptrdiff_t k, l;
+				mx_taps t = {0, 0, whole ? 1 : s->kw, s->dd * s->h * s->w * s->c, s->dh * s->w * s->c, s->dw * s->c,
+				             s->kh * s->kw * ci * 32, s->kw * ci * 32, ci * 32, whole ? s->kw * ci : ci};
+				t.nd = mx_conv_range(fd, s->kd, s->dd, s->d, &k);
+				t.nh = mx_conv_range(fh, s->kh, s->dh, s->h, &l);
+				const float *wr = wg + j / 32 * ps + k * t.wd + l * t.wh;
+				const float *xr = x + (((fd + k * s->dd) * s->h + fh + l * s->dh) * s->w + i0 * s->sw - s->pw) * s->c + g * ci;
+				float *yr = y + ((r - r0) * s->ow + i0) * s->o + g * q + j;
+				for (ptrdiff_t i = 0; i < big; i++, xr += (small + 1) * px, yr += (small + 1) * s->o) {
+					if (fixed) mx_conv_of((int)small + 1, &t, xr, px, wr, yr, s->o, q - j);
+					else mx_conv_any((int)small + 1, &t, xr, px, wr, yr, s->o, q - j);
+				}
+				for (ptrdiff_t i = big; i < tiles; i++, xr += small * px, yr += small * s->o) {
+					if (fixed) mx_conv_of((int)small, &t, xr, px, wr, yr, s->o, q - j);
+					else mx_conv_any((int)small, &t, xr, px, wr, yr, s->o, q - j);
+				}
+			}
+		}
+		for (ptrdiff_t r = r0; i1 - i0 < s->ow && r < r1; r++) {
+			const ptrdiff_t fd = r / s->oh * s->sd - s->pd, fh = r % s->oh * s->sh - s->ph;
+			for (ptrdiff_t i = i0 > 0 ? 0 : i1; i < s->ow; i = i + 1 == i0 ? i1 : i + 1) {
+				const ptrdiff_t fw = i * s->sw - s->pw;
+				ptrdiff_t k, l, m;
+				mx_taps t = {0, 0, 0, s->dd * s->h * s->w * s->c, s->dh * s->w * s->c, s->dw * s->c,
+				             s->kh * s->kw * ci * 32, s->kw * ci * 32, ci * 32, ci};
+				t.nd = mx_conv_range(fd, s->kd, s->dd, s->d, &k);
+				t.nh = mx_conv_range(fh, s->kh, s->dh, s->h, &l);
+				t.nw = mx_conv_range(fw, s->kw, s->dw, s->w, &m);
+				const float *xr = x + (((fd + k * s->dd) * s->h + fh + l * s->dh) * s->w + fw + m * s->dw) * s->c + g * ci;
+				mx_conv_position(&t, xr, wg + k * t.wd + l * t.wh + m * t.ww, ps, y + ((r - r0) * s->ow + i) * s->o + g * q, q);
+			}
+		}
+	}
+}
+
+/* ---- one channel to one channel ---- */
+
+/* @def mx_depth_tile */
+/* m positions, xs elements apart, of lanes .. MX_W - 1 of channels that lie c apart in the result and a tap's weight. */
+MX_INLINE void mx_depth_tile(const int m, const mx_taps *t, const float *x, ptrdiff_t xs, const float *w, float *y, ptrdiff_t c, ptrdiff_t lanes)
+{
+	mx_vf acc[8];
+	MX_UNROLL(8) for (int i = 0; i < m; i++) acc[i] = mx_bc_f32(0.0f);
+	for (ptrdiff_t d = 0; d < t->nd; d++) for (ptrdiff_t h = 0; h < t->nh; h++) {
+		const float *a = x + d * t->xd + h * t->xh, *b = w + d * t->wd + h * t->wh;
+		for (ptrdiff_t j = 0; j < t->nw; j++, a += t->xw, b += t->ww) {
+			const mx_vf f = lanes < MX_W ? mx_ldn_f32(b, lanes, 0.0f) : mx_ld_f32(b);
+			MX_UNROLL(8) for (int i = 0; i < m; i++) acc[i] = acc[i] + (lanes < MX_W ? mx_ldn_f32(a + i * xs, lanes, 0.0f) : mx_ld_f32(a + i * xs)) * f;
+		}
+	}
+	MX_UNROLL(8) for (int i = 0; i < m; i++) {
+		if (lanes < MX_W) mx_stn_f32(y + i * c, acc[i], lanes);
+		else mx_st_f32(y + i * c, acc[i]);
+	}
+}
+
+/* @def mx_depth_range */
+/* n positions of a row whose taps are all those of t. */
+MX_INLINE void mx_depth_range(const mx_taps *t, const float *x, ptrdiff_t xs, const float *w, float *y, ptrdiff_t c, ptrdiff_t lanes, ptrdiff_t n)
+{
+	for (; n >= 8; n -= 8, x += 8 * xs, y += 8 * c) mx_depth_tile(8, t, x, xs, w, y, c, lanes);
+	if (n & 4) mx_depth_tile(4, t, x, xs, w, y, c, lanes), x += 4 * xs, y += 4 * c;
+	if (n & 2) mx_depth_tile(2, t, x, xs, w, y, c, lanes), x += 2 * xs, y += 2 * c;
+	if (n & 1) mx_depth_tile(1, t, x, xs, w, y, c, lanes);
+}
+
+/* @def mx_depth_rows */
+/* Rows r0 .. r1 - 1 of one sample's result; w is [taps][c]. Channels are the lanes; those past the last whole vector are done with the last
+ * MX_W channels once more. */
+MX_INLINE void mx_depth_rows(const mx_conv *s, const float *x, const float *w, float *y, ptrdiff_t r0, ptrdiff_t r1)
+{
+	const ptrdiff_t c = s->c, px = s->sw * c, room = s->w - 1 - (s->kw - 1) * s->dw + s->pw, last = room < 0 ? 0 : room / s->sw + 1;
+	const ptrdiff_t i1 = last < s->ow ? last : s->ow, skip = s->pw > 0 ? (s->pw + s->sw - 1) / s->sw : 0, i0 = skip < i1 ? skip : i1;
+	const ptrdiff_t lanes = c < MX_W ? c : MX_W;
+	for (ptrdiff_t r = r0; r < r1; r++) {
+		const ptrdiff_t fd = r / s->oh * s->sd - s->pd, fh = r % s->oh * s->sh - s->ph;
+		ptrdiff_t k, l;
+		mx_taps t = {0, 0, 0, s->dd * s->h * s->w * c, s->dh * s->w * c, s->dw * c, s->kh * s->kw * c, s->kw * c, c, 1};
+		t.nd = mx_conv_range(fd, s->kd, s->dd, s->d, &k);
+		t.nh = mx_conv_range(fh, s->kh, s->dh, s->h, &l);
+		const float *xr = x + ((fd + k * s->dd) * s->h + fh + l * s->dh) * s->w * c, *wr = w + k * t.wd + l * t.wh;
+		float *yr = y + (r - r0) * s->ow * c;
+		for (ptrdiff_t b = 0; b < c; b += MX_W) {
+			const ptrdiff_t at = b + MX_W > c && c > MX_W ? c - MX_W : b;
+			t.nw = s->kw;
+			mx_depth_range(&t, xr + (i0 * s->sw - s->pw) * c + at, px, wr + at, yr + i0 * c + at, c, lanes, i1 - i0);
+			for (ptrdiff_t i = i0 > 0 ? 0 : i1; i < s->ow; i = i + 1 == i0 ? i1 : i + 1) {
+				ptrdiff_t m;
+				t.nw = mx_conv_range(i * s->sw - s->pw, s->kw, s->dw, s->w, &m);
+				mx_depth_tile(1, &t, xr + (i * s->sw - s->pw + m * s->dw) * c + at, px, wr + m * c + at, yr + i * c + at, c, lanes);
+			}
+		}
+	}
+}
+
+/* @end */
+#endif
