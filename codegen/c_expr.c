@@ -519,6 +519,7 @@ static Dim stride_of(Emit *e, const Buf *b, int64_t axis)
 
 static void emit_raw(Emit *e, Node *n)
 {
+	if (emit_conv(e, n)) return;
 	if (!strcmp(n->mode, "sort")) {
 		int64_t known;
 		const char *sort = dim_is_const(n->hi, &known) && known < SORT_RADIX_FROM ? "sort_small" : "sort";

@@ -48,6 +48,8 @@ void emit_body(Emit *e, Body *b);
 const char *scalar_text(Emit *e, Scalar s);
 /* c_linalg.c: calls of Fourier transforms and factorisations; false: none of them. */
 bool emit_linalg(Emit *e, Node *n);
+/* c_conv.c: the call of a convolution kernel; false: n is none */
+bool emit_conv(Emit *e, Node *n);
 /* c_kernel.c */
 void emit_kernel(Emit *e, Kernel *k); /* the function to e->code, the call at e->out */
 /* c_func.c */

@@ -49,7 +49,7 @@ static void parse_definitions(Arena *a, Definitions *d, const char *source)
 /* The files in the order in which they need each other. */
 static Definitions all_definitions(Arena *a)
 {
-	static const char *const source[] = {"support", "vector", "fft"};
+	static const char *const source[] = {"support", "vector", "fft", "conv"};
 	Definitions d = {0};
 	for (size_t i = 0; i < sizeof source / sizeof *source; i++) parse_definitions(a, &d, source[i]);
 	return d;

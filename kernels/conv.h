@@ -42,15 +42,20 @@ typedef struct mx_taps {
 
 /* @def mx_conv_tile */
 /* m positions, xs elements apart, times 2 * MX_W of the n results (n may be less): y[i * ys + j]. */
-MX_INLINE void mx_conv_tile(const int m, const mx_taps *t, const float *x, ptrdiff_t xs, const float *w, float *y, ptrdiff_t ys, ptrdiff_t n)
+MX_INLINE void mx_conv_tile(const int m, const mx_taps *t, const float *x, ptrdiff_t xs, const float *w, float *y, ptrdiff_t ys,
+                            ptrdiff_t n)
 {
 	mx_vf c[MX_CONV_M][2];
 	MX_UNROLL(14) for (int i = 0; i < m; i++) c[i][0] = c[i][1] = mx_bc_f32(0.0f);
-	MX_NO_UNROLL for (ptrdiff_t d = 0; d < t->nd; d++) MX_NO_UNROLL for (ptrdiff_t h = 0; h < t->nh; h++) MX_NO_UNROLL for (ptrdiff_t j = 0; j < t->nw; j++) {
+	MX_NO_UNROLL for (ptrdiff_t d = 0; d < t->nd; d++) MX_NO_UNROLL for (ptrdiff_t h = 0; h < t->nh; h++)
+	    MX_NO_UNROLL for (ptrdiff_t j = 0; j < t->nw; j++)
+	{
 		const float *a = x + d * t->xd + h * t->xh + j * t->xw, *b = w + d * t->wd + h * t->wh + j * t->ww;
-		MX_NO_UNROLL for (ptrdiff_t k = 0; k < t->run; k++, b += 32) {
+		MX_NO_UNROLL for (ptrdiff_t k = 0; k < t->run; k++, b += 32)
+		{
 			const mx_vf b0 = mx_ld_f32(b), b1 = mx_ld_f32(b + MX_W);
-			MX_UNROLL(14) for (int i = 0; i < m; i++) {
+			MX_UNROLL(14) for (int i = 0; i < m; i++)
+			{
 				const mx_vf f = mx_bc_f32(a[i * xs + k]);
 				c[i][0] = c[i][0] + f * b0;
 				c[i][1] = c[i][1] + f * b1;
@@ -58,7 +63,8 @@ MX_INLINE void mx_conv_tile(const int m, const mx_taps *t, const float *x, ptrdi
 		}
 	}
 	if (n >= 2 * MX_W) {
-		MX_UNROLL(14) for (int i = 0; i < m; i++) {
+		MX_UNROLL(14) for (int i = 0; i < m; i++)
+		{
 			mx_st_f32(y + i * ys, c[i][0]);
 			mx_st_f32(y + i * ys + MX_W, c[i][1]);
 		}
@@ -72,7 +78,8 @@ MX_INLINE void mx_conv_tile(const int m, const mx_taps *t, const float *x, ptrdi
 
 /* @def mx_conv_panel */
 /* The same for all results of a panel. */
-MX_INLINE void mx_conv_panel(const int m, const mx_taps *t, const float *x, ptrdiff_t xs, const float *w, float *y, ptrdiff_t ys, ptrdiff_t n)
+MX_INLINE void mx_conv_panel(const int m, const mx_taps *t, const float *x, ptrdiff_t xs, const float *w, float *y, ptrdiff_t ys,
+                             ptrdiff_t n)
 {
 	for (ptrdiff_t j = 0; j < 32 && j < n; j += 2 * MX_W) mx_conv_tile(m, t, x, xs, w + j, y + j, ys, n - j);
 }
@@ -105,15 +112,29 @@ MX_INLINE void mx_conv_of(const int m, const mx_taps *t, const float *x, ptrdiff
 	}
 }
 
+/* @def mx_conv_any */
+/* mx_conv_of for numbers of positions that are known at run time. */
+#ifdef __GNUC__
+__attribute__((noinline))
+#endif
+static void
+mx_conv_any(const int m, const mx_taps *t, const float *x, ptrdiff_t xs, const float *w, float *y, ptrdiff_t ys, ptrdiff_t n)
+{
+	mx_conv_of(m, t, x, xs, w, y, ys, n);
+}
+
 /* @def mx_conv_edge */
 /* One position times nv vectors of results from panel w on; panels are ps elements apart. */
 MX_INLINE void mx_conv_edge(const int nv, const mx_taps *t, const float *x, const float *w, ptrdiff_t ps, float *y, ptrdiff_t n)
 {
 	mx_vf c[8];
 	MX_UNROLL(8) for (int v = 0; v < nv; v++) c[v] = mx_bc_f32(0.0f);
-	MX_NO_UNROLL for (ptrdiff_t d = 0; d < t->nd; d++) MX_NO_UNROLL for (ptrdiff_t h = 0; h < t->nh; h++) MX_NO_UNROLL for (ptrdiff_t j = 0; j < t->nw; j++) {
+	MX_NO_UNROLL for (ptrdiff_t d = 0; d < t->nd; d++) MX_NO_UNROLL for (ptrdiff_t h = 0; h < t->nh; h++)
+	    MX_NO_UNROLL for (ptrdiff_t j = 0; j < t->nw; j++)
+	{
 		const float *a = x + d * t->xd + h * t->xh + j * t->xw, *b = w + d * t->wd + h * t->wh + j * t->ww;
-		MX_NO_UNROLL for (ptrdiff_t k = 0; k < t->run; k++, b += 32) {
+		MX_NO_UNROLL for (ptrdiff_t k = 0; k < t->run; k++, b += 32)
+		{
 			const mx_vf f = mx_bc_f32(a[k]);
 			MX_UNROLL(8) for (int v = 0; v < nv; v++) c[v] = c[v] + f * mx_ld_f32(b + v * MX_W / 32 * ps + v * MX_W % 32);
 		}
@@ -130,11 +151,12 @@ MX_INLINE void mx_conv_edge(const int nv, const mx_taps *t, const float *x, cons
 /* All n results of one position. */
 MX_INLINE void mx_conv_position(const mx_taps *t, const float *x, const float *w, ptrdiff_t ps, float *y, ptrdiff_t n)
 {
+	const ptrdiff_t all = (n + 31) / 32 * 32; /* with the zeros of the last panel */
 	ptrdiff_t j = 0;
 #if MX_W >= 4
-	for (; n - j > 4 * MX_W; j += 8 * MX_W) mx_conv_edge(8, t, x, w + j / 32 * ps + j % 32, ps, y + j, n - j);
+	for (; j + 8 * MX_W <= all; j += 8 * MX_W) mx_conv_edge(8, t, x, w + j / 32 * ps + j % 32, ps, y + j, n - j);
 #endif
-	for (; n - j > 2 * MX_W; j += 4 * MX_W) mx_conv_edge(4, t, x, w + j / 32 * ps + j % 32, ps, y + j, n - j);
+	for (; j + 4 * MX_W <= all; j += 4 * MX_W) mx_conv_edge(4, t, x, w + j / 32 * ps + j % 32, ps, y + j, n - j);
 	for (; j < n; j += 2 * MX_W) mx_conv_edge(2, t, x, w + j / 32 * ps + j % 32, ps, y + j, n - j);
 }
 
@@ -164,8 +186,16 @@ MX_INLINE void mx_conv_rows(const mx_conv *s, const bool fixed, const float *x, 
 			for (ptrdiff_t r = r0; r < r1; r++) {
 				const ptrdiff_t fd = r / s->oh * s->sd - s->pd, fh = r % s->oh * s->sh - s->ph;
 				ptrdiff_t k, l;
-				mx_taps t = {0, 0, whole ? 1 : s->kw, s->dd * s->h * s->w * s->c, s->dh * s->w * s->c, s->dw * s->c,
-				             s->kh * s->kw * ci * 32, s->kw * ci * 32, ci * 32, whole ? s->kw * ci : ci};
+				mx_taps t = {0,
+				             0,
+				             whole ? 1 : s->kw,
+				             s->dd * s->h * s->w * s->c,
+				             s->dh * s->w * s->c,
+				             s->dw * s->c,
+				             s->kh * s->kw * ci * 32,
+				             s->kw * ci * 32,
+				             ci * 32,
+				             whole ? s->kw * ci : ci};
 				t.nd = mx_conv_range(fd, s->kd, s->dd, s->d, &k);
 				t.nh = mx_conv_range(fh, s->kh, s->dh, s->h, &l);
 				const float *wr = wg + j / 32 * ps + k * t.wd + l * t.wh;
@@ -186,8 +216,9 @@ MX_INLINE void mx_conv_rows(const mx_conv *s, const bool fixed, const float *x, 
 			for (ptrdiff_t i = i0 > 0 ? 0 : i1; i < s->ow; i = i + 1 == i0 ? i1 : i + 1) {
 				const ptrdiff_t fw = i * s->sw - s->pw;
 				ptrdiff_t k, l, m;
-				mx_taps t = {0, 0, 0, s->dd * s->h * s->w * s->c, s->dh * s->w * s->c, s->dw * s->c,
-				             s->kh * s->kw * ci * 32, s->kw * ci * 32, ci * 32, ci};
+				mx_taps t = {
+				    0,       0, 0, s->dd * s->h * s->w * s->c, s->dh * s->w * s->c, s->dw * s->c, s->kh * s->kw * ci * 32, s->kw * ci * 32,
+				    ci * 32, ci};
 				t.nd = mx_conv_range(fd, s->kd, s->dd, s->d, &k);
 				t.nh = mx_conv_range(fh, s->kh, s->dh, s->h, &l);
 				t.nw = mx_conv_range(fw, s->kw, s->dw, s->w, &m);
@@ -202,18 +233,23 @@ MX_INLINE void mx_conv_rows(const mx_conv *s, const bool fixed, const float *x, 
 
 /* @def mx_depth_tile */
 /* m positions, xs elements apart, of lanes .. MX_W - 1 of channels that lie c apart in the result and a tap's weight. */
-MX_INLINE void mx_depth_tile(const int m, const mx_taps *t, const float *x, ptrdiff_t xs, const float *w, float *y, ptrdiff_t c, ptrdiff_t lanes)
+MX_INLINE void mx_depth_tile(const int m, const mx_taps *t, const float *x, ptrdiff_t xs, const float *w, float *y, ptrdiff_t c,
+                             ptrdiff_t lanes)
 {
 	mx_vf acc[8];
 	MX_UNROLL(8) for (int i = 0; i < m; i++) acc[i] = mx_bc_f32(0.0f);
-	for (ptrdiff_t d = 0; d < t->nd; d++) for (ptrdiff_t h = 0; h < t->nh; h++) {
-		const float *a = x + d * t->xd + h * t->xh, *b = w + d * t->wd + h * t->wh;
-		for (ptrdiff_t j = 0; j < t->nw; j++, a += t->xw, b += t->ww) {
-			const mx_vf f = lanes < MX_W ? mx_ldn_f32(b, lanes, 0.0f) : mx_ld_f32(b);
-			MX_UNROLL(8) for (int i = 0; i < m; i++) acc[i] = acc[i] + (lanes < MX_W ? mx_ldn_f32(a + i * xs, lanes, 0.0f) : mx_ld_f32(a + i * xs)) * f;
+	for (ptrdiff_t d = 0; d < t->nd; d++)
+		for (ptrdiff_t h = 0; h < t->nh; h++) {
+			const float *a = x + d * t->xd + h * t->xh, *b = w + d * t->wd + h * t->wh;
+			for (ptrdiff_t j = 0; j < t->nw; j++, a += t->xw, b += t->ww) {
+				const mx_vf f = lanes < MX_W ? mx_ldn_f32(b, lanes, 0.0f) : mx_ld_f32(b);
+				MX_UNROLL(8)
+				for (int i = 0; i < m; i++) acc[i] =
+				    acc[i] + (lanes < MX_W ? mx_ldn_f32(a + i * xs, lanes, 0.0f) : mx_ld_f32(a + i * xs)) * f;
+			}
 		}
-	}
-	MX_UNROLL(8) for (int i = 0; i < m; i++) {
+	MX_UNROLL(8) for (int i = 0; i < m; i++)
+	{
 		if (lanes < MX_W) mx_stn_f32(y + i * c, acc[i], lanes);
 		else mx_st_f32(y + i * c, acc[i]);
 	}
@@ -221,7 +257,8 @@ MX_INLINE void mx_depth_tile(const int m, const mx_taps *t, const float *x, ptrd
 
 /* @def mx_depth_range */
 /* n positions of a row whose taps are all those of t. */
-MX_INLINE void mx_depth_range(const mx_taps *t, const float *x, ptrdiff_t xs, const float *w, float *y, ptrdiff_t c, ptrdiff_t lanes, ptrdiff_t n)
+MX_INLINE void mx_depth_range(const mx_taps *t, const float *x, ptrdiff_t xs, const float *w, float *y, ptrdiff_t c, ptrdiff_t lanes,
+                              ptrdiff_t n)
 {
 	for (; n >= 8; n -= 8, x += 8 * xs, y += 8 * c) mx_depth_tile(8, t, x, xs, w, y, c, lanes);
 	if (n & 4) mx_depth_tile(4, t, x, xs, w, y, c, lanes), x += 4 * xs, y += 4 * c;

@@ -94,6 +94,8 @@ struct Node {
 	Body *body, *other;
 	bool reverse, exclusive;
 	int64_t number;
+	const int64_t *ints; /* RAW: numbers of the kernel's shape */
+	int nints;
 	Loc loc;
 	Node *next;
 };

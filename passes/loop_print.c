@@ -223,6 +223,10 @@ static void put_field(Out *o, const FieldRow *f, const void *x)
 	case FK_NAMES: put_names(o, x, f); break;
 	case FK_LOC: ir_put_loc(o->b, o->p->m->diag, FIELD_AT(const Loc, x, f)); break;
 	case FK_ARGS: put_args(o, x); break;
+	case FK_NUMBERS:
+		for (int i = 0; i < (int)field_int(x, f->count_at, f->count_size); i++)
+			sb_printf(o->b, "%s%" PRId64, i ? ", " : "", FIELD_AT(const int64_t *const, x, f)[i]);
+		break;
 	case FK_POSITION: put_position(o, FIELD_AT(Index *const, x, f)); break;
 	case FK_ACCESS: put_access(o, FIELD_AT(Index *const, x, f), (int)field_int(x, f->count_at, f->count_size)); break;
 	case FK_ROW: put_position(o, &FIELD_AT(const Index, x, f)); break;

@@ -448,6 +448,19 @@ static bool read_number(LoopReader *l, const FieldRow *f, void *x)
 	return true;
 }
 
+static bool read_numbers(LoopReader *l, const FieldRow *f, void *x)
+{
+	VEC(int64_t) list = {0};
+	do {
+		int64_t n;
+		if (!read_int(l->r, &n)) return false;
+		VEC_PUSH(l->r->arena, list, n);
+	} while (read_accept(l->r, ','));
+	FIELD_AT(const int64_t *, x, f) = list.at;
+	field_set_int(x, f->count_at, f->count_size, list.n);
+	return true;
+}
+
 static bool read_flag(LoopReader *l, const FieldRow *f, void *x)
 {
 	if (!read_word(l->r, f->name)) return read_fail(l->r, l->r->p, "`%s` expected, found %s", f->name, read_found(l->r));
@@ -482,6 +495,7 @@ static bool read_field(LoopReader *l, const FieldRow *f, void *x)
 	case FK_NAMES: return read_names(l, f, x);
 	case FK_LOC: return read_place(l, &FIELD_AT(Loc, x, f));
 	case FK_ARGS: return read_args(l, x);
+	case FK_NUMBERS: return read_numbers(l, f, x);
 	case FK_POSITION:
 		FIELD_AT(Index *, x, f) = NEW(r->arena, Index);
 		field_set_int(x, f->count_at, f->count_size, 1);

@@ -112,6 +112,7 @@ bool field_present(const FieldRow *f, const void *object)
 	case FK_LOOP: return true;
 	case FK_AXES:
 	case FK_ARGS:
+	case FK_NUMBERS:
 	case FK_BUFS:
 	case FK_POSITION:
 	case FK_ACCESS:

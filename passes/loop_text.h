@@ -7,6 +7,7 @@
  *   WORD an identifier         TEXT "a string"          DIM 2*B+1           INT -3              FLAG the field's own name
  *   TYPE f32[B,64]             TENSOR f32[2](1, 2)      SCALAR of the node's dtype              OP the name of an op
  *   FUNC @f                    BUF name                 BUFS a, b           NAMES B, T          LOC loc("f.mx":1:2-3)
+ *   NUMBERS 1, -2, 3
  *   ARGS %0, %1                POSITION 2*i + %3 + (B)  ACCESS [i, j], nothing at rank 0        ROW a position
  *   AXIS a declaration         AXES names of axes       BODY { nodes }      STEPS { steps }     LOOP { buffers, counter, while, steps }
  *   STAGES { axes, stages }    KERNEL a kernel */
@@ -27,6 +28,7 @@ typedef enum FieldKind {
 	FK_NAMES,
 	FK_LOC,
 	FK_ARGS,
+	FK_NUMBERS,
 	FK_POSITION,
 	FK_ACCESS,
 	FK_ROW,

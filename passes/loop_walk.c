@@ -33,6 +33,12 @@ static void visit_node(void *p, Node *n)
 		if (n->buf2) v->fn(v->ctx, v->s, n->buf2, n->index, n->nindex, ACCESS_WRITE);
 		break;
 	case N_RAW:
+		if (n->nints) { /* a convolution: reads all of both operands, writes what follows its index */
+			v->fn(v->ctx, v->s, n->src, NULL, 0, ACCESS_READ | ACCESS_WHOLE);
+			v->fn(v->ctx, v->s, n->src2, NULL, 0, ACCESS_READ | ACCESS_WHOLE);
+			v->fn(v->ctx, v->s, n->buf, n->index, n->nindex, ACCESS_WRITE);
+			break;
+		}
 		if (n->buf) v->fn(v->ctx, v->s, n->buf, NULL, 0, ACCESS_READ | ACCESS_WRITE | ACCESS_WHOLE);
 		if (n->buf2) v->fn(v->ctx, v->s, n->buf2, NULL, 0, ACCESS_WRITE | ACCESS_WHOLE);
 		if (n->src) v->fn(v->ctx, v->s, n->src, NULL, 0, ACCESS_READ | ACCESS_WHOLE);

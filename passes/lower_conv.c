@@ -4,8 +4,7 @@
  *
  * over a copy of the weight with the output channels last, so that the innermost loop is contiguous; the test of a tap stands outside the
  * channel loops and is left out where no tap can miss. f16 and bf16 add up in f32 instead: one reduction for each element. */
-#include "../ir/conv.h"
-#include "lower.h"
+#include "conv_kernels.h"
 
 typedef struct Loops {
 	Index at[MAX_RANK + 1];
@@ -183,7 +182,9 @@ static void store_conv(Lower *L, Op *op)
 	Conv v = {.c = conv_spec_of(op), .xv = op->in[0], .wv = op->in[1], .x = op->in[0]->type, .w = op->in[1]->type};
 	v.first = v.c.nb + 1;
 	DType d = v.x->dtype;
-	if (d == DT_f16 || d == DT_bf16) conv_reduce(L, op, &v);
+	const ConvKernel *k = conv_kernel(L, &v.c, v.x, v.w, op->out[0]->type);
+	if (k) conv_call_kernel(L, k, &v.c, op);
+	else if (d == DT_f16 || d == DT_bf16) conv_reduce(L, op, &v);
 	else conv_accumulate(L, op, &v);
 }
 

@@ -1,0 +1,75 @@
+/* Calls of the convolution kernels (kernels/conv.h): the shape as a constant where its numbers are known, so that the C compiler sees them.
+ */
+#include <string.h>
+#include "c_body.h"
+
+/* The last n of the axes at dims[0..have) as up to three extents, 1 in front. */
+static void put_axes(Emit *e, StrBuf *b, const Dim *dims, int have)
+{
+	for (int i = 0; i < 3; i++) sb_printf(b, "%s, ", i < 3 - have ? "1" : emit_dim(e, dims[i - (3 - have)]));
+}
+
+static void put_ints(StrBuf *b, const int64_t *v, int have, int fill)
+{
+	for (int i = 0; i < 3; i++) sb_printf(b, "%lld, ", (long long)(i < 3 - have ? fill : v[i - (3 - have)]));
+}
+
+static bool all_constant(const Dim *d, int n)
+{
+	int64_t k;
+	for (int i = 0; i < n; i++)
+		if (!dim_is_const(d[i], &k)) return false;
+	return true;
+}
+
+/* Of the row in which position `at` of the result's spatial axes stands: its number; n axes before the last are rows. */
+static const char *row_text(Emit *e, const Index *at, const Dim *extent, int n)
+{
+	StrBuf b;
+	sb_init(&b, e->a);
+	for (int i = 0; i < n; i++) {
+		const char *t = index_text(e, &at[i]);
+		if (i) sb_printf(&b, " * %s + %s", emit_dim(e, extent[i]), t);
+		else sb_put(&b, t);
+	}
+	return n ? arena_strdup(e->a, sb_text(&b)) : "0";
+}
+
+bool emit_conv(Emit *e, Node *n)
+{
+	bool depth = !strcmp(n->mode, "depthwise");
+	if (!depth && strcmp(n->mode, "conv")) return false;
+	const Type *x = n->src->type, *w = n->src2->type, *y = n->buf->type;
+	int ns = (n->nints - 1) / 3, first = y->rank - 1 - ns, nb = first - 1, rows = (int)n->number - first;
+	const Dim *taps = w->dim + (depth ? nb : nb + 2);
+	const int64_t *step = n->ints, *lo = step + ns, *dil = lo + ns;
+	Index at[MAX_RANK + 1], wat[MAX_RANK + 1], zero = {NULL, 0, dim_int(e->m->dims, 0)};
+	for (int i = 0; i < x->rank; i++) at[i] = i < first ? n->index[i] : zero;
+	for (int i = 0; i < w->rank; i++) wat[i] = i < nb ? n->index[i] : zero;
+	StrBuf b;
+	sb_init(&b, e->a);
+	put_axes(e, &b, x->dim + first, ns);
+	sb_printf(&b, "%s, ", emit_dim(e, x->dim[x->rank - 1]));
+	put_axes(e, &b, y->dim + first, ns);
+	sb_printf(&b, "%s, ", emit_dim(e, y->dim[y->rank - 1]));
+	put_axes(e, &b, taps, ns);
+	put_ints(&b, step, ns, 1), put_ints(&b, lo, ns, 0), put_ints(&b, dil, ns, 1);
+	sb_printf(&b, "%lld", (long long)n->ints[3 * ns]);
+	bool fixed = all_constant(x->dim + x->rank - 2, 2) && all_constant(y->dim + y->rank - 2, 2);
+	const char *shape = temp(e, "shape"), *row = "0", *end = NULL;
+	if (rows > 0) {
+		row = row_text(e, n->index + first, y->dim + first, ns - 1);
+		end = ns == 2 || *row == '0' ? arena_printf(e->a, "%s + 1", row) : arena_printf(e->a, "(%s) + 1", row);
+	} else {
+		Dim all = dim_int(e->m->dims, 1);
+		for (int i = 0; i < ns - 1; i++) all = dim_mul(e->m->dims, all, y->dim[first + i]);
+		end = emit_dim(e, all);
+	}
+	emit_line(e, "const mx_conv %s = {%s};", shape, sb_text(&b));
+	emit_line(e, "%s(&%s%s, %s, %s, %s, %s, %s);", depth ? "mx_depth_rows" : "mx_conv_rows", shape,
+	          depth   ? ""
+	          : fixed ? ", true"
+	                  : ", false",
+	          address(e, n->src, at), address(e, n->src2, wat), address(e, n->buf, n->index), row, end);
+	return true;
+}

@@ -1,0 +1,212 @@
+/* Convolutions that kernels/conv.h does: the table of kernels, the layouts of their weights, the nest that calls one. A call computes rows
+ * of the result, so that what follows element by element merges with it row by row (fuse.c) while the row is in the cache. Weights that are
+ * constants are packed while compiling, others by a nest before. */
+#include <string.h>
+#include "conv_kernels.h"
+
+enum {
+	PANEL = 32,           /* results of a panel: kernels/conv.h */
+	ROW_WEIGHT = 1 << 18, /* bytes of weight that each row may read anew */
+	LEAST_RESULTS = 8     /* of a group: with fewer a panel is mostly empty */
+};
+
+static bool constant(Dim d, int64_t *n)
+{
+	return dim_is_const(d, n);
+}
+
+/* f32, at most three axes, no spread elements, numbers for paddings, taps and channels. */
+static bool plain_shape(const ConvSpec *c, const Type *x, const Type *w, int64_t *in, int64_t *out)
+{
+	int64_t n;
+	bool plain = x->dtype == DT_f32 && c->n >= 1 && c->n <= 3 && constant(w->dim[w->rank - 1], in) && constant(w->dim[c->nb], out);
+	for (int i = 0; plain && i < c->n; i++) plain = c->spread[i] == 1 && constant(c->lo[i], &n) && constant(w->dim[c->nb + 1 + i], &n);
+	return plain;
+}
+
+static bool fits_depthwise(Lower *L, const ConvSpec *c, const Type *x, const Type *w, const Type *y)
+{
+	int64_t in, out;
+	(void)L, (void)y;
+	return plain_shape(c, x, w, &in, &out) && in == 1 && out == c->groups;
+}
+
+static bool fits_direct(Lower *L, const ConvSpec *c, const Type *x, const Type *w, const Type *y)
+{
+	int64_t in, out;
+	(void)L, (void)y;
+	return plain_shape(c, x, w, &in, &out) && out / c->groups >= LEAST_RESULTS;
+}
+
+/* --- weights ---------------------------------------------------------------------------------------------------------------------- */
+/* One element of a packed weight as an index of the plain one; false: a zero. */
+typedef struct Packed {
+	Index w[MAX_RANK + 1];
+	Node *inside;
+} Packed;
+
+static Index tap_index(Lower *L, const ConvSpec *c, Index k, Dim n)
+{
+	DimCtx *d = L->dims;
+	return c->flip ? index_offset(L, index_scale(L, k, dim_int(d, -1)), dim_sub(d, n, dim_int(d, 1))) : k;
+}
+
+static const Tensor *pack_panels(Lower *L, const ConvSpec *c, const Tensor *w, const Type *t)
+{
+	int64_t shape[MAX_RANK], last = w->rank - 1, in = w->shape[last], q = w->shape[c->nb] / c->groups, taps = 1, batch = 1;
+	for (int i = 0; i < t->rank; i++) constant(t->dim[i], &shape[i]);
+	for (int i = 0; i < c->nb; i++) batch *= w->shape[i];
+	for (int i = c->nb + 1; i < last; i++) taps *= w->shape[i];
+	Tensor *r = tensor_new(L->a, DT_f32, t->rank, shape);
+	int64_t panels = (q + PANEL - 1) / PANEL;
+	const float *from = w->data;
+	float *to = r->data;
+	memset(to, 0, tensor_bytes(r));
+	for (int64_t b = 0; b < batch * c->groups; b++)
+		for (int64_t o = 0; o < q; o++)
+			for (int64_t k = 0; k < taps; k++)
+				for (int64_t i = 0; i < in; i++) {
+					int64_t tap = c->flip ? taps - 1 - k : k;
+					to[(((b * panels + o / PANEL) * taps + k) * in + i) * PANEL + o % PANEL] = from[((b * q + o) * taps + tap) * in + i];
+				}
+	return r;
+}
+
+/* [batch.., groups*Q, K.., I] as [batch.., groups, panels, K.., I, 32], results past Q zero. */
+static Buf *weight_panels(Lower *L, const ConvSpec *c, Value *w)
+{
+	DimCtx *d = L->dims;
+	const Type *t = w->type;
+	Dim dims[MAX_RANK];
+	int64_t out;
+	int r = 0;
+	constant(t->dim[c->nb], &out);
+	int64_t q = out / c->groups, panels = (q + PANEL - 1) / PANEL;
+	for (int i = 0; i < c->nb; i++) dims[r++] = t->dim[i];
+	dims[r++] = dim_int(d, c->groups);
+	dims[r++] = dim_int(d, panels);
+	for (int i = c->nb + 1; i < t->rank; i++) dims[r++] = t->dim[i];
+	dims[r++] = dim_int(d, PANEL);
+	const Type *packed = type_get(L->m, t->dtype, r, dims);
+	const char *name = arena_printf(L->a, "%s_panels", w->name ? w->name : "weight");
+	if (value_const(w)) {
+		Buf *b = lower_buf(L, BUF_CONST, packed, NULL, name);
+		b->data = pack_panels(L, c, value_const(w), packed);
+		return b;
+	}
+	Buf *b = lower_buf(L, BUF_ARENA, packed, NULL, name);
+	Nest *s = stage_new(L, NULL, b, "pack");
+	Index to[MAX_RANK + 1], from[MAX_RANK + 1];
+	for (int i = 0; i < r; i++) {
+		s->axis[s->naxis++] = lower_axis(L, dims[i], i);
+		to[i] = index_axis(L, s->axis[i]);
+	}
+	s->nkeep = r;
+	Index o = index_add(L, index_scale(L, to[c->nb + 1], dim_int(d, PANEL)), to[r - 1]);
+	for (int i = 0; i < c->nb; i++) from[i] = to[i];
+	from[c->nb] = index_add(L, index_scale(L, to[c->nb], dim_int(d, q)), o);
+	for (int i = 0; i < c->n; i++) from[c->nb + 1 + i] = tap_index(L, c, to[c->nb + 2 + i], t->dim[c->nb + 1 + i]);
+	from[t->rank - 1] = to[r - 2];
+	Node *x;
+	if (q % PANEL == 0) x = pull(L, s->body, w, from);
+	else {
+		x = node_if(L, s->body, node_test(L, s->body, o, dim_int(d, 0), dim_int(d, q)), t->dtype);
+		x->body->result = pull(L, x->body, w, from);
+		x->other->result = node_const(L, x->other, scalar_from_int(0, t->dtype));
+	}
+	node_store(L, s->body, b, to, x, NULL);
+	return b;
+}
+
+/* [batch.., C, K.., 1] as [batch.., K.., C] */
+static Buf *weight_taps(Lower *L, const ConvSpec *c, Value *w)
+{
+	DimCtx *d = L->dims;
+	const Type *t = w->type;
+	Dim dims[MAX_RANK];
+	int r = 0;
+	for (int i = 0; i < c->nb; i++) dims[r++] = t->dim[i];
+	for (int i = c->nb + 1; i < t->rank - 1; i++) dims[r++] = t->dim[i];
+	dims[r++] = t->dim[c->nb];
+	const Type *packed = type_get(L->m, t->dtype, r, dims);
+	const char *name = arena_printf(L->a, "%s_taps", w->name ? w->name : "weight");
+	const Tensor *k = value_const(w);
+	if (k) {
+		int64_t shape[MAX_RANK], taps = 1, batch = 1, chan = k->shape[c->nb];
+		for (int i = 0; i < r; i++) constant(dims[i], &shape[i]);
+		for (int i = 0; i < c->nb; i++) batch *= k->shape[i];
+		for (int i = c->nb; i < r - 1; i++) taps *= shape[i];
+		Tensor *to = tensor_new(L->a, DT_f32, r, shape);
+		for (int64_t b = 0; b < batch; b++)
+			for (int64_t o = 0; o < chan; o++)
+				for (int64_t i = 0; i < taps; i++)
+					((float *)to->data)[(b * taps + i) * chan + o] =
+					    ((const float *)k->data)[(b * chan + o) * taps + (c->flip ? taps - 1 - i : i)];
+		Buf *b = lower_buf(L, BUF_CONST, packed, NULL, name);
+		b->data = to;
+		return b;
+	}
+	Buf *b = lower_buf(L, BUF_ARENA, packed, NULL, name);
+	Nest *s = stage_new(L, NULL, b, "pack");
+	Index to[MAX_RANK + 1], from[MAX_RANK + 1];
+	for (int i = 0; i < r; i++) {
+		s->axis[s->naxis++] = lower_axis(L, dims[i], i);
+		to[i] = index_axis(L, s->axis[i]);
+	}
+	s->nkeep = r;
+	for (int i = 0; i < c->nb; i++) from[i] = to[i];
+	from[c->nb] = to[r - 1];
+	for (int i = 0; i < c->n; i++) from[c->nb + 1 + i] = tap_index(L, c, to[c->nb + i], t->dim[c->nb + 1 + i]);
+	from[t->rank - 1] = index_dim(L, dim_int(d, 0));
+	node_store(L, s->body, b, to, pull(L, s->body, w, from), NULL);
+	return b;
+}
+
+/* --- the table -------------------------------------------------------------------------------------------------------------------- */
+static const ConvKernel kernels[] = {
+    {"depthwise", "f32, a channel of the result for each channel of the input", fits_depthwise, weight_taps},
+    {"conv", "f32, at least 8 results in a group", fits_direct, weight_panels},
+};
+
+const ConvKernel *conv_kernel(Lower *L, const ConvSpec *c, const Type *x, const Type *w, const Type *y)
+{
+	for (size_t i = 0; i < sizeof kernels / sizeof *kernels; i++)
+		if (kernels[i].fits(L, c, x, w, y)) return &kernels[i];
+	return NULL;
+}
+
+static int64_t weight_bytes(const Buf *b, int nb)
+{
+	int64_t n, bytes = 4;
+	for (int i = nb; i < b->type->rank; i++) bytes *= constant(b->type->dim[i], &n) ? n : 1;
+	return bytes;
+}
+
+void conv_call_kernel(Lower *L, const ConvKernel *k, const ConvSpec *c, Op *op)
+{
+	Value *y = op->out[0];
+	Buf *out = lower_info(L, y)->buf, *x = lower_value_buf(L, op->in[0]), *w = k->weight(L, c, op->in[1]);
+	bool rows = weight_bytes(w, c->nb) <= ROW_WEIGHT;
+	int outer = c->nb + 1 + (rows ? c->n - 1 : 0);
+	Nest *s = stage_new(L, y, out, k->name);
+	Node *n = node_add(L, s->body, N_RAW, y->type->dtype);
+	Index idx[MAX_RANK + 1];
+	for (int i = 0; i < y->type->rank; i++) {
+		idx[i] = index_dim(L, dim_int(L->dims, 0));
+		if (i >= outer) continue;
+		s->axis[s->naxis++] = lower_axis(L, y->type->dim[i], i);
+		idx[i] = index_axis(L, s->axis[i]);
+	}
+	s->nkeep = outer;
+	n->mode = k->name;
+	n->buf = out, n->src = x, n->src2 = w;
+	out->writes++, x->reads++, w->reads++;
+	n->nindex = y->type->rank;
+	n->index = arena_copy(L->a, idx, sizeof *idx * (size_t)(n->nindex + 1));
+	n->number = outer;
+	int64_t *p = NEW_ARRAY(L->a, int64_t, 3 * c->n + 1);
+	for (int i = 0; i < c->n; i++) p[i] = c->step[i], dim_is_const(c->lo[i], &p[c->n + i]), p[2 * c->n + i] = c->dilation[i];
+	p[3 * c->n] = c->groups;
+	n->ints = p;
+	n->nints = 3 * c->n + 1;
+}

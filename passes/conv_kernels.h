@@ -1,0 +1,18 @@
+/* Which tuned kernel a convolution takes: a table of predicates over its shape (conv_kernels.c), asked by lowering. */
+#ifndef MLXCC_PASSES_CONV_KERNELS_H
+#define MLXCC_PASSES_CONV_KERNELS_H
+#include "../ir/conv.h"
+#include "lower.h"
+
+typedef struct ConvKernel {
+	const char *name; /* the mode of its N_RAW node */
+	const char *when; /* for reports: what its predicate asks */
+	bool (*fits)(Lower *L, const ConvSpec *c, const Type *x, const Type *w, const Type *y);
+	/* The weight as the kernel reads it. */
+	Buf *(*weight)(Lower *L, const ConvSpec *c, Value *w);
+} ConvKernel;
+/* NULL: plain loops. */
+const ConvKernel *conv_kernel(Lower *L, const ConvSpec *c, const Type *x, const Type *w, const Type *y);
+/* The nest that calls it: a call for each row of the result, or for each sample where the weight is too large to be read again for each. */
+void conv_call_kernel(Lower *L, const ConvKernel *k, const ConvSpec *c, Op *op);
+#endif
