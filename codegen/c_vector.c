@@ -97,7 +97,7 @@ static void lanes_need(Emit *e, Lanes *l, Node *n, StrBuf *before, int depth)
 		const char *t = temp(e, "lane");
 		sb_printf(before, "%s %s[MX_W];\nmx_st_%s(%s, %s);\n", elem_ctype(n->dtype == DT_bool ? DT_bool : n->dtype), t,
 		          is_half(n->dtype) ? "f32" : dtype_name(n->dtype), t, node_text(e, n));
-		lanes_text(e, l, n, arena_printf(e->a, "%s[l]", t));
+		lanes_text(e, l, n, arena_printf(e->a, "%s[mx_lane]", t));
 		return;
 	}
 	lanes_needs(e, l, n, before, depth + 1);
@@ -136,11 +136,11 @@ static const char *lane_by_lane(Emit *e, Node *n)
 	char *text = arena_strdup(e->a, sb_text(&before));
 	for (char *s = strtok(text, "\n"); s; s = strtok(NULL, "\n")) emit_line(e, "%s", s);
 	emit_line(e, "%s %s[%s]%s;", elem_ctype(n->dtype), array, width(v), v->active ? " = {0}" : "");
-	emit_line(e, "for (int l = 0; l < %s; l++) {", v->active ? v->active : width(v));
+	emit_line(e, "for (int mx_lane = 0; mx_lane < %s; mx_lane++) {", v->active ? v->active : width(v));
 	e->indent++;
-	if (text_mentions(value, at) || text_mentions(sb_text(&inside), at)) emit_line(e, "const ptrdiff_t %s = %s + l;", at, name);
+	if (text_mentions(value, at) || text_mentions(sb_text(&inside), at)) emit_line(e, "const ptrdiff_t %s = %s + mx_lane;", at, name);
 	sb_put(e->out, sb_text(&inside));
-	emit_line(e, "%s[l] = %s;", array, value);
+	emit_line(e, "%s[mx_lane] = %s;", array, value);
 	close_block(e);
 	emit_line(e, "const %s %s = mx_ld_%s(%s);", vector_type(e, n->dtype), t, store_lanes_name(n->dtype), array);
 	for (int i = l.n - 1; i >= 0; i--) map_set(&e->text, l.node[i], (void *)l.old[i]);
