@@ -35,8 +35,35 @@ static const char *row_text(Emit *e, const Index *at, const Dim *extent, int n)
 	return n ? arena_strdup(e->a, sb_text(&b)) : "0";
 }
 
+static void emit_winograd(Emit *e, Node *n)
+{
+	const Type *x = n->src->type, *y = n->buf->type;
+	const int64_t *p = n->ints;
+	Index at[] = {n->index[0], {NULL, 0, dim_int(e->m->dims, 0)}, {NULL, 0, dim_int(e->m->dims, 0)}, {NULL, 0, dim_int(e->m->dims, 0)}};
+	const char *shape = temp(e, "shape"), *tiles = temp(e, "tiles");
+	StrBuf b;
+	sb_init(&b, e->a);
+	put_axes(e, &b, x->dim + 1, 2);
+	sb_printf(&b, "%s, ", emit_dim(e, x->dim[3]));
+	put_axes(e, &b, y->dim + 1, 2);
+	sb_printf(&b, "%s, 1, 3, 3, 1, 1, 1, 0, %lld, %lld, 1, 1, 1, 1", emit_dim(e, y->dim[3]), (long long)p[0], (long long)p[1]);
+	emit_line(e, "const mx_conv %s = {%s};", shape, sb_text(&b));
+	emit_line(e, "const mx_wino %s = {%lld, %lld, %lld, %lld};", tiles, (long long)p[2], (long long)p[3], (long long)p[4], (long long)p[5]);
+	emit_line(e, "mx_wino_rows(&%s, &%s, %s, %s, %s, %s, %s);", shape, tiles, address(e, n->src, at), buf_text(e, n->src2),
+	          buf_text(e, n->buf2), address(e, n->buf, n->index), index_text(e, &n->index[1]));
+}
+
+static void emit_winoweight(Emit *e, Node *n)
+{
+	const Type *w = n->src->type;
+	emit_line(e, "mx_wino_weight(%s, %s, %s, %s, %s);", buf_text(e, n->src), buf_text(e, n->buf), emit_dim(e, w->dim[0]),
+	          emit_dim(e, w->dim[3]), n->number ? "true" : "false");
+}
+
 bool emit_conv(Emit *e, Node *n)
 {
+	if (!strcmp(n->mode, "winograd")) return emit_winograd(e, n), true;
+	if (!strcmp(n->mode, "winoweight")) return emit_winoweight(e, n), true;
 	bool depth = !strcmp(n->mode, "depthwise");
 	if (!depth && strcmp(n->mode, "conv")) return false;
 	const Type *x = n->src->type, *w = n->src2->type, *y = n->buf->type;

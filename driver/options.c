@@ -76,6 +76,12 @@ static bool set_fast_math(Arena *a, Diag *d, Options *o, const char *v)
 {
 	return o->passes.fast_math = true;
 }
+static bool set_conv(Arena *a, Diag *d, Options *o, const char *v)
+{
+	if (strcmp(v, "exact") && strcmp(v, "fast")) return wrong(d, "cli.conv", "--conv is exact or fast, not `%s`", v);
+	o->passes.exact_conv = !strcmp(v, "exact");
+	return true;
+}
 static bool set_no_loc(Arena *a, Diag *d, Options *o, const char *v)
 {
 	return o->passes.no_loc = true;
@@ -195,6 +201,8 @@ static const OptionRow rows[] = {
     {"--trials", "N", "random inputs for each function (default: 3)", VERIFY, set_trials},
     {"--seed", "N", "begin the random inputs elsewhere (default: 0)", VERIFY, set_seed},
     {"--fast-math", NULL, "allow rewrites that change results in the last bits", BUILDS, set_fast_math},
+    {"--conv", "HOW", "convolutions: fast (default) may use Winograd's products, 1e-5 of the largest result off; exact adds up in order",
+     BUILDS, set_conv},
     {"--max-memory", "SIZE", "stop with an error where more memory is needed, as in 500M or 2G (default: three quarters of the machine's)",
      ALL, set_memory},
     {"--list-passes", NULL, "show the passes in their order, and stop", COMPILE, set_list},

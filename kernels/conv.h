@@ -244,8 +244,8 @@ MX_INLINE void mx_depth_tile(const int m, const mx_taps *t, const float *x, ptrd
 			for (ptrdiff_t j = 0; j < t->nw; j++, a += t->xw, b += t->ww) {
 				const mx_vf f = lanes < MX_W ? mx_ldn_f32(b, lanes, 0.0f) : mx_ld_f32(b);
 				MX_UNROLL(8)
-				for (int i = 0; i < m; i++) acc[i] =
-				    acc[i] + (lanes < MX_W ? mx_ldn_f32(a + i * xs, lanes, 0.0f) : mx_ld_f32(a + i * xs)) * f;
+				for (int i = 0; i < m; i++)
+					acc[i] = acc[i] + (lanes < MX_W ? mx_ldn_f32(a + i * xs, lanes, 0.0f) : mx_ld_f32(a + i * xs)) * f;
 			}
 		}
 	MX_UNROLL(8) for (int i = 0; i < m; i++)
@@ -293,6 +293,153 @@ MX_INLINE void mx_depth_rows(const mx_conv *s, const float *x, const float *w, f
 			}
 		}
 	}
+}
+
+/* ---- 3x3 by Winograd's F(4,3): 36 products for 16 results of a channel pair instead of 144 ---- */
+
+/* @def mx_wino */
+/* A group of rows of 4x4 tiles of the result: its transformed input v[36][tiles][c] and products p[36][tiles][o]. */
+typedef struct mx_wino {
+	ptrdiff_t rows, across, vs, ps; /* rows of tiles in a group, tiles in one; elements from one of the 36 planes to the next */
+} mx_wino;
+
+/* @def mx_wino_bt */
+/* r[i * rs] = (B' d)[i] for a column of six. */
+MX_INLINE void mx_wino_bt(const mx_vf *d, int ds, mx_vf *r, int rs)
+{
+	const mx_vf a = d[4 * ds] - 4.0f * d[2 * ds], b = d[3 * ds] - 4.0f * d[ds], c = d[4 * ds] - d[2 * ds], e = 2.0f * (d[3 * ds] - d[ds]);
+	r[0] = 4.0f * d[0] - 5.0f * d[2 * ds] + d[4 * ds];
+	r[rs] = a + b;
+	r[2 * rs] = a - b;
+	r[3 * rs] = c + e;
+	r[4 * rs] = c - e;
+	r[5 * rs] = 4.0f * d[ds] - 5.0f * d[3 * ds] + d[5 * ds];
+}
+
+/* @def mx_wino_input */
+/* The 6x6 elements from (h, w) on of MX_W channels, transformed, one into each plane. */
+MX_INLINE void mx_wino_input(const mx_conv *s, const bool inside, const float *x, ptrdiff_t h, ptrdiff_t w, float *v, ptrdiff_t vs)
+{
+	mx_vf t[36], r[6];
+	MX_UNROLL(6) for (int j = 0; j < 6; j++)
+	{
+		MX_UNROLL(6)
+		for (int i = 0; i < 6; i++) r[i] =
+		    inside || (h + i >= 0 && h + i < s->h && w + j >= 0 && w + j < s->w) ? mx_ld_f32(x + ((h + i) * s->w + w + j) * s->c)
+		                                                                         : mx_bc_f32(0.0f);
+		mx_wino_bt(r, 1, t + j, 6);
+	}
+	MX_UNROLL(6) for (int i = 0; i < 6; i++)
+	{
+		mx_wino_bt(t + 6 * i, 1, r, 1);
+		MX_UNROLL(6) for (int j = 0; j < 6; j++) mx_st_f32(v + (6 * i + j) * vs, r[j]);
+	}
+}
+
+/* @def mx_wino_at */
+/* Row q of A' times six values that lie ms apart. */
+MX_INLINE mx_vf mx_wino_at(const int q, const mx_vf m0, const mx_vf m1, const mx_vf m2, const mx_vf m3, const mx_vf m4, const mx_vf m5)
+{
+	if (q == 0) return m0 + (m1 + m2) + (m3 + m4);
+	if (q == 1) return (m1 - m2) + 2.0f * (m3 - m4);
+	if (q == 2) return (m1 + m2) + 4.0f * (m3 + m4);
+	return (m1 - m2) + 8.0f * (m3 - m4) + m5;
+}
+
+/* @def mx_wino_output */
+/* Row q of a tile's 4x4 results for MX_W channels; the first n of its four columns are stored. */
+MX_INLINE void mx_wino_output(const int q, const float *p, ptrdiff_t ps, float *y, ptrdiff_t o, ptrdiff_t n)
+{
+	mx_vf z[6], r[4];
+	MX_UNROLL(6)
+	for (int j = 0; j < 6; j++) z[j] =
+	    mx_wino_at(q, q == 0 ? mx_ld_f32(p + j * ps) : mx_bc_f32(0.0f), mx_ld_f32(p + (6 + j) * ps), mx_ld_f32(p + (12 + j) * ps),
+	               mx_ld_f32(p + (18 + j) * ps), mx_ld_f32(p + (24 + j) * ps), q == 3 ? mx_ld_f32(p + (30 + j) * ps) : mx_bc_f32(0.0f));
+	r[0] = mx_wino_at(0, z[0], z[1], z[2], z[3], z[4], z[5]);
+	r[1] = mx_wino_at(1, z[0], z[1], z[2], z[3], z[4], z[5]);
+	r[2] = mx_wino_at(2, z[0], z[1], z[2], z[3], z[4], z[5]);
+	r[3] = mx_wino_at(3, z[0], z[1], z[2], z[3], z[4], z[5]);
+	MX_UNROLL(4) for (int j = 0; j < 4; j++) if (j < n) mx_st_f32(y + j * o, r[j]);
+}
+
+/* @def mx_wino_row */
+MX_INLINE void mx_wino_row(const mx_conv *s, const mx_wino *g, const int q, const float *p, float *y)
+{
+	for (ptrdiff_t i = 0; i < g->across; i++)
+		for (ptrdiff_t o = 0; o < s->o; o += MX_W) mx_wino_output(q, p + i * s->o + o, g->ps, y + 4 * i * s->o + o, s->o, s->ow - 4 * i);
+}
+
+/* @def mx_wino_group */
+/* Transformed input and products of the rows of tiles from first on. */
+MX_INLINE void mx_wino_group(const mx_conv *s, const mx_wino *g, const float *x, const float *u, float *v, float *p, ptrdiff_t first)
+{
+	const ptrdiff_t left = (s->oh + 3) / 4 - first, rows = left < g->rows ? left : g->rows;
+	for (ptrdiff_t r = 0; r < rows; r++) {
+		const ptrdiff_t h = 4 * (first + r) - s->ph;
+		for (ptrdiff_t i = 0; i < g->across; i++) {
+			const ptrdiff_t w = 4 * i - s->pw;
+			const bool inside = h >= 0 && h + 6 <= s->h && w >= 0 && w + 6 <= s->w;
+			for (ptrdiff_t c = 0; c < s->c; c += MX_W) {
+				if (inside) mx_wino_input(s, true, x + c, h, w, v + (r * g->across + i) * s->c + c, g->vs);
+				else mx_wino_input(s, false, x + c, h, w, v + (r * g->across + i) * s->c + c, g->vs);
+			}
+		}
+	}
+	/* all of the group's tiles, also those that are past the last row: shapes stay constants */
+	const ptrdiff_t all = g->rows * g->across, tiles = (all + MX_CONV_M - 1) / MX_CONV_M, small = all / tiles, big = all - small * tiles;
+	const mx_taps t = {1, 1, 1, 0, 0, 0, 0, 0, 0, s->c};
+	const ptrdiff_t panels = (s->o + 31) / 32;
+	for (ptrdiff_t k = 0; k < 36; k++)
+		for (ptrdiff_t j = 0; j < panels; j++, u += s->c * 32) {
+			const float *a = v + k * g->vs;
+			float *y = p + k * g->ps + 32 * j;
+			for (ptrdiff_t i = 0; i < big; i++, a += (small + 1) * s->c, y += (small + 1) * s->o)
+				mx_conv_of((int)small + 1, &t, a, s->c, u, y, s->o, s->o - 32 * j);
+			for (ptrdiff_t i = big; i < tiles; i++, a += small * s->c, y += small * s->o)
+				mx_conv_of((int)small, &t, a, s->c, u, y, s->o, s->o - 32 * j);
+		}
+}
+
+/* @def mx_wino_rows */
+/* Row r of one sample's result. The first row of a group computes the group, which stays in scratch for the others: rows come in order. */
+MX_INLINE void mx_wino_rows(const mx_conv *s, const mx_wino *g, const float *x, const float *u, float *scratch, float *y, ptrdiff_t r)
+{
+	float *v = scratch, *p = scratch + 36 * g->vs;
+	const ptrdiff_t t = r / 4;
+	if (r % (4 * g->rows) == 0) mx_wino_group(s, g, x, u, v, p, t);
+	p += t % g->rows * g->across * s->o;
+	switch (r % 4) {
+	case 0: mx_wino_row(s, g, 0, p, y); break;
+	case 1: mx_wino_row(s, g, 1, p, y); break;
+	case 2: mx_wino_row(s, g, 2, p, y); break;
+	default: mx_wino_row(s, g, 3, p, y); break;
+	}
+}
+
+/* @def mx_wino_weight */
+/* w[o][3][3][c] as u[36][panels][c][32]: G w G', results past o zero. */
+static inline void mx_wino_weight(const float *w, float *u, ptrdiff_t o, ptrdiff_t c, bool flip)
+{
+	static const float G[6][3] = {{0.25f, 0.0f, 0.0f},
+	                              {-1.0f / 6.0f, -1.0f / 6.0f, -1.0f / 6.0f},
+	                              {-1.0f / 6.0f, 1.0f / 6.0f, -1.0f / 6.0f},
+	                              {1.0f / 24.0f, 1.0f / 12.0f, 1.0f / 6.0f},
+	                              {1.0f / 24.0f, -1.0f / 12.0f, 1.0f / 6.0f},
+	                              {0.0f, 0.0f, 1.0f}};
+	const ptrdiff_t plane = (o + 31) / 32 * 32 * c;
+	for (ptrdiff_t j = 0; j < (o + 31) / 32 * 32; j += MX_W)
+		for (ptrdiff_t i = 0; i < c; i++) {
+			float lane[9][MX_W];
+			for (int k = 0; k < 9; k++)
+				for (int l = 0; l < MX_W; l++) lane[k][l] = j + l < o ? w[((j + l) * 9 + (flip ? 8 - k : k)) * c + i] : 0.0f;
+			mx_vf t[6][3];
+			for (int a = 0; a < 6; a++)
+				for (int k = 0; k < 3; k++)
+					t[a][k] = mx_ld_f32(lane[k]) * G[a][0] + mx_ld_f32(lane[3 + k]) * G[a][1] + mx_ld_f32(lane[6 + k]) * G[a][2];
+			float *to = u + (j / 32 * c + i) * 32 + j % 32;
+			for (int a = 0; a < 6; a++)
+				for (int b = 0; b < 6; b++) mx_st_f32(to + (6 * a + b) * plane, t[a][0] * G[b][0] + t[a][1] * G[b][1] + t[a][2] * G[b][2]);
+		}
 }
 
 /* @end */

@@ -5,9 +5,13 @@
 #include "conv_kernels.h"
 
 enum {
-	PANEL = 32,           /* results of a panel: kernels/conv.h */
-	ROW_WEIGHT = 1 << 18, /* bytes of weight that each row may read anew */
-	LEAST_RESULTS = 8     /* of a group: with fewer a panel is mostly empty */
+	PANEL = 32,            /* results of a panel: kernels/conv.h */
+	ROW_WEIGHT = 1 << 18,  /* bytes of weight that each row may read anew */
+	LEAST_RESULTS = 8,     /* of a group: with fewer a panel is mostly empty */
+	WINO_TILES = 14,       /* of a group of rows */
+	WINO_LEAST = 12,       /* tiles of a sample */
+	WINO_WEIGHT = 1 << 24, /* bytes of transformed weight: more would come from memory for each group */
+	WINO_POSITIONS = 500   /* of all samples, where the weight is transformed in each call: measured, 10 ns for each pair of channels */
 };
 
 static bool constant(Dim d, int64_t *n)
@@ -24,18 +28,42 @@ static bool plain_shape(const ConvSpec *c, const Type *x, const Type *w, int64_t
 	return plain;
 }
 
-static bool fits_depthwise(Lower *L, const ConvSpec *c, const Type *x, const Type *w, const Type *y)
+static bool fits_depthwise(Lower *L, const ConvSpec *c, Value *w, const Type *x, const Type *y)
 {
 	int64_t in, out;
 	(void)L, (void)y;
-	return plain_shape(c, x, w, &in, &out) && in == 1 && out == c->groups;
+	return plain_shape(c, x, w->type, &in, &out) && in == 1 && out == c->groups;
 }
 
-static bool fits_direct(Lower *L, const ConvSpec *c, const Type *x, const Type *w, const Type *y)
+static bool fits_direct(Lower *L, const ConvSpec *c, Value *w, const Type *x, const Type *y)
 {
 	int64_t in, out;
 	(void)L, (void)y;
-	return plain_shape(c, x, w, &in, &out) && out / c->groups >= LEAST_RESULTS;
+	return plain_shape(c, x, w->type, &in, &out) && out / c->groups >= LEAST_RESULTS;
+}
+
+/* Tiles of a group's rows: enough to fill a register tile of 14 positions. */
+static void wino_tiles(const Type *y, int64_t *down, int64_t *across, int64_t *rows)
+{
+	int64_t h, w;
+	constant(y->dim[1], &h), constant(y->dim[2], &w);
+	*down = (h + 3) / 4, *across = (w + 3) / 4;
+	*rows = (WINO_TILES + *across - 1) / *across;
+	if (*rows > *down) *rows = *down;
+}
+
+static bool fits_winograd(Lower *L, const ConvSpec *c, Value *w, const Type *x, const Type *y)
+{
+	int64_t in, out, n, h, wd, samples, down, across, rows;
+	if (L->m->exact_conv || c->nb || c->n != 2 || c->groups != 1 || !plain_shape(c, x, w->type, &in, &out)) return false;
+	for (int i = 0; i < 2; i++)
+		if (c->step[i] != 1 || c->dilation[i] != 1 || !constant(w->type->dim[1 + i], &n) || n != 3 || !constant(x->dim[1 + i], &n))
+			return false;
+	if (in % 16 || out % 16 || 36 * 4 * in * out > WINO_WEIGHT || !constant(y->dim[1], &h) || !constant(y->dim[2], &wd)) return false;
+	if (!constant(y->dim[0], &samples)) samples = 1;
+	wino_tiles(y, &down, &across, &rows);
+	if (down * across < WINO_LEAST || 16 * down * across * 3 > 4 * h * wd) return false; /* a third more than there is */
+	return value_const(w) || samples * h * wd >= WINO_POSITIONS;
 }
 
 /* --- weights ---------------------------------------------------------------------------------------------------------------------- */
@@ -162,16 +190,74 @@ static Buf *weight_taps(Lower *L, const ConvSpec *c, Value *w)
 	return b;
 }
 
+/* Planes of 36 products, 36 planes: their distance is kept off powers of two, which share cache sets. */
+static int64_t wino_plane(int64_t n)
+{
+	return n % 512 ? n : n + 32;
+}
+
+static const Tensor *wino_weight(Lower *L, const ConvSpec *c, const Tensor *w, const Type *t)
+{
+	static const double G[6][3] = {{0.25, 0, 0},
+	                               {-1 / 6.0, -1 / 6.0, -1 / 6.0},
+	                               {-1 / 6.0, 1 / 6.0, -1 / 6.0},
+	                               {1 / 24.0, 1 / 12.0, 1 / 6.0},
+	                               {1 / 24.0, -1 / 12.0, 1 / 6.0},
+	                               {0, 0, 1}};
+	int64_t shape[4], out = w->shape[0], in = w->shape[3];
+	for (int i = 0; i < 4; i++) constant(t->dim[i], &shape[i]);
+	Tensor *r = tensor_new(L->a, DT_f32, 4, shape);
+	memset(r->data, 0, tensor_bytes(r));
+	for (int64_t o = 0; o < out; o++)
+		for (int64_t i = 0; i < in; i++)
+			for (int a = 0; a < 6; a++)
+				for (int b = 0; b < 6; b++) {
+					double s = 0;
+					for (int p = 0; p < 3; p++)
+						for (int q = 0; q < 3; q++)
+							s += G[a][p] * G[b][q] *
+							     (double)((const float *)w->data)[(o * 9 + (c->flip ? 8 - p * 3 - q : p * 3 + q)) * in + i];
+					((float *)r->data)[(((6 * a + b) * shape[1] + o / PANEL) * in + i) * PANEL + o % PANEL] = (float)s;
+				}
+	return r;
+}
+
+/* [O, 3, 3, I] as [36, panels, I, 32], transformed. */
+static Buf *weight_winograd(Lower *L, const ConvSpec *c, Value *w)
+{
+	DimCtx *d = L->dims;
+	int64_t in, out;
+	constant(w->type->dim[0], &out), constant(w->type->dim[3], &in);
+	Dim dims[] = {dim_int(d, 36), dim_int(d, (out + PANEL - 1) / PANEL), dim_int(d, in), dim_int(d, PANEL)};
+	const Type *t = type_get(L->m, DT_f32, 4, dims);
+	const char *name = arena_printf(L->a, "%s_winograd", w->name ? w->name : "weight");
+	if (value_const(w)) {
+		Buf *b = lower_buf(L, BUF_CONST, t, NULL, name);
+		b->data = wino_weight(L, c, value_const(w), t);
+		return b;
+	}
+	Buf *src = lower_value_buf(L, w), *b = lower_buf(L, BUF_ARENA, t, NULL, name);
+	Nest *s = stage_new(L, NULL, b, "transform");
+	Node *n = node_add(L, s->body, N_RAW, DT_f32);
+	n->mode = "winoweight";
+	n->buf = b, n->src = src;
+	n->number = c->flip;
+	b->writes++, src->reads++;
+	return b;
+}
+
 /* --- the table -------------------------------------------------------------------------------------------------------------------- */
 static const ConvKernel kernels[] = {
-    {"depthwise", "f32, a channel of the result for each channel of the input", fits_depthwise, weight_taps},
-    {"conv", "f32, at least 8 results in a group", fits_direct, weight_panels},
+    {"winograd", "f32, 3x3 without step, groups, dilation; channels in sixteens; at least 12 tiles of 4x4; not --conv=exact", fits_winograd,
+     weight_winograd, true},
+    {"depthwise", "f32, a channel of the result for each channel of the input", fits_depthwise, weight_taps, false},
+    {"conv", "f32, at least 8 results in a group", fits_direct, weight_panels, false},
 };
 
-const ConvKernel *conv_kernel(Lower *L, const ConvSpec *c, const Type *x, const Type *w, const Type *y)
+const ConvKernel *conv_kernel(Lower *L, const ConvSpec *c, Value *w, const Type *x, const Type *y)
 {
 	for (size_t i = 0; i < sizeof kernels / sizeof *kernels; i++)
-		if (kernels[i].fits(L, c, x, w, y)) return &kernels[i];
+		if (kernels[i].fits(L, c, w, x, y)) return &kernels[i];
 	return NULL;
 }
 
@@ -182,11 +268,25 @@ static int64_t weight_bytes(const Buf *b, int nb)
 	return bytes;
 }
 
+/* Paddings, tiles in a group and across, the distances of planes of inputs and of products; memory for both. */
+static void group_scratch(Lower *L, const ConvSpec *c, const Op *op, Node *n)
+{
+	int64_t in, out, down, *p = NEW_ARRAY(L->a, int64_t, 6);
+	constant(op->in[1]->type->dim[0], &out), constant(op->in[1]->type->dim[3], &in);
+	constant(c->lo[0], &p[0]), constant(c->lo[1], &p[1]);
+	wino_tiles(op->out[0]->type, &down, &p[3], &p[2]);
+	p[4] = wino_plane(p[2] * p[3] * in), p[5] = wino_plane(p[2] * p[3] * out);
+	Dim size = dim_int(L->dims, 36 * (p[4] + p[5]));
+	n->ints = p, n->nints = 6;
+	n->buf2 = lower_buf(L, BUF_ARENA, type_get(L->m, DT_f32, 1, &size), NULL, "tiles");
+	n->buf2->writes++;
+}
+
 void conv_call_kernel(Lower *L, const ConvKernel *k, const ConvSpec *c, Op *op)
 {
 	Value *y = op->out[0];
 	Buf *out = lower_info(L, y)->buf, *x = lower_value_buf(L, op->in[0]), *w = k->weight(L, c, op->in[1]);
-	bool rows = weight_bytes(w, c->nb) <= ROW_WEIGHT;
+	bool rows = k->grouped || weight_bytes(w, c->nb) <= ROW_WEIGHT;
 	int outer = c->nb + 1 + (rows ? c->n - 1 : 0);
 	Nest *s = stage_new(L, y, out, k->name);
 	Node *n = node_add(L, s->body, N_RAW, y->type->dtype);
@@ -204,6 +304,10 @@ void conv_call_kernel(Lower *L, const ConvKernel *k, const ConvSpec *c, Op *op)
 	n->nindex = y->type->rank;
 	n->index = arena_copy(L->a, idx, sizeof *idx * (size_t)(n->nindex + 1));
 	n->number = outer;
+	if (k->grouped) {
+		group_scratch(L, c, op, n);
+		return;
+	}
 	int64_t *p = NEW_ARRAY(L->a, int64_t, 3 * c->n + 1);
 	for (int i = 0; i < c->n; i++) p[i] = c->step[i], dim_is_const(c->lo[i], &p[c->n + i]), p[2 * c->n + i] = c->dilation[i];
 	p[3 * c->n] = c->groups;

@@ -7,12 +7,13 @@
 typedef struct ConvKernel {
 	const char *name; /* the mode of its N_RAW node */
 	const char *when; /* for reports: what its predicate asks */
-	bool (*fits)(Lower *L, const ConvSpec *c, const Type *x, const Type *w, const Type *y);
+	bool (*fits)(Lower *L, const ConvSpec *c, Value *w, const Type *x, const Type *y);
 	/* The weight as the kernel reads it. */
 	Buf *(*weight)(Lower *L, const ConvSpec *c, Value *w);
+	bool grouped; /* computes groups of rows: needs scratch, rows come one by one */
 } ConvKernel;
 /* NULL: plain loops. */
-const ConvKernel *conv_kernel(Lower *L, const ConvSpec *c, const Type *x, const Type *w, const Type *y);
+const ConvKernel *conv_kernel(Lower *L, const ConvSpec *c, Value *w, const Type *x, const Type *y);
 /* The nest that calls it: a call for each row of the result, or for each sample where the weight is too large to be read again for each. */
 void conv_call_kernel(Lower *L, const ConvKernel *k, const ConvSpec *c, Op *op);
 #endif

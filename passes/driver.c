@@ -245,6 +245,7 @@ bool passes_run_table(PassCtx *c, const PassTable *table)
 	assert(table->n <= (int)(sizeof t.ms / sizeof *t.ms));
 	if (!options_ok(c, table)) return false;
 	c->m->fast_math |= o->fast_math;
+	c->m->exact_conv |= o->exact_conv;
 	int first = first_pass(c, table);
 	if (first < 0) return false;
 	if (!c->program) renumber(c->m);

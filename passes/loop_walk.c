@@ -37,6 +37,7 @@ static void visit_node(void *p, Node *n)
 			v->fn(v->ctx, v->s, n->src, NULL, 0, ACCESS_READ | ACCESS_WHOLE);
 			v->fn(v->ctx, v->s, n->src2, NULL, 0, ACCESS_READ | ACCESS_WHOLE);
 			v->fn(v->ctx, v->s, n->buf, n->index, n->nindex, ACCESS_WRITE);
+			if (n->buf2) v->fn(v->ctx, v->s, n->buf2, NULL, 0, ACCESS_READ | ACCESS_WRITE | ACCESS_WHOLE);
 			break;
 		}
 		if (n->buf) v->fn(v->ctx, v->s, n->buf, NULL, 0, ACCESS_READ | ACCESS_WRITE | ACCESS_WHOLE);

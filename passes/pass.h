@@ -31,6 +31,7 @@ typedef struct PassOptions {
 	int bisect; /* run the first N passes that change something; -1: all */
 	bool time_passes, verify_each;
 	bool fast_math;
+	bool exact_conv; /* --conv=exact */
 	bool no_loc;
 	FILE *out;              /* prints and times; stderr when NULL */
 	const char *replay_dir; /* on a bug: where the IR before the pass is kept; NULL: the current directory */

@@ -98,3 +98,49 @@ def test_sizes_known_at_run_time(mlxcc, irtool, tmp_path, sizes, weight):
     code = lib.t_f(*[ctypes.c_void_p(a.ctypes.data) for a in (x, k, y)], *map(ctypes.c_ssize_t, sizes), ctypes.c_void_p(room.ctypes.data + -room.ctypes.data % 64))
     assert code == 0 and (y[b * h * w * o:] == 7).all()
     assert op_kit.differ(y[:b * h * w * o].reshape(b, h, w, o), want[0], None) is None
+
+
+# --- Winograd ----------------------------------------------------------------------------------------------------------------------------
+WINOGRAD = [((1, 16, 16, 16), (16, 3, 3, 16), 1, False), ((2, 31, 14, 32), (48, 3, 3, 32), 1, True), ((1, 23, 30, 16), (32, 3, 3, 16), 0, False), ((3, 14, 15, 48), (16, 3, 3, 48), 2, False)]
+
+
+def winograd_program(xs, ws, pad, flip, constant, r):
+    from op_cases_tensor import const_text
+    x, w = r.normal(size=xs).astype("f4"), (r.normal(size=ws) / np.sqrt(9 * ws[3])).astype("f4")  # results of the order of 1, at most some 5
+    at = conv_of(2, lo=[pad, pad], hi=[pad, pad], flip=flip)
+    shape = result_shape(xs, ws, at)
+    case = Case("conv", [x] if constant else [x, w], at, np.zeros(shape, "f4"))
+    program = Program("conv", [case])
+    types = [f"f32[{','.join(map(str, s))}]" for s in (xs, ws, shape)]
+    head = f"%arg0: {types[0]}" + ("" if constant else f", %arg1: {types[1]}")
+    weight = f"  %arg1 = const {{value={const_text(w)}}} : {types[1]}\n" if constant else ""
+    attrs = ", ".join(f"{k}={op_kit.attr_text(v)}" for k, v in at.items())
+    program.text = f'module "t" stage "tensor"\n\nfunc @f({head}) -> ({types[2]}) {{\n{weight}  %r = conv %arg0, %arg1 {{{attrs}}} : {types[2]}\n  %z = tanh %r : {types[2]}\n  return %z\n}}\n'
+    exact = np.tanh(op_conv64(x, w, at))
+    return program, exact
+
+
+def op_conv64(x, w, at):
+    """float64, by shifted products."""
+    if at["flip"]:
+        w = w[:, ::-1, ::-1]
+    p = at["lo"][0]
+    x = np.pad(x.astype("f8"), ((0, 0), (p, p), (p, p), (0, 0)))
+    h, v = x.shape[1] - 2, x.shape[2] - 2
+    return sum(x[:, i:i + h, j:j + v] @ w[:, i, j].astype("f8").T for i in range(3) for j in range(3))
+
+
+@pytest.mark.parametrize("constant", [False, True], ids=["argument", "constant"])
+@pytest.mark.parametrize("shape", WINOGRAD, ids=lambda s: "x".join(map(str, s[0])))
+def test_winograd(mlxcc, irtool, tmp_path, shape, constant):
+    program, exact = winograd_program(*shape, constant, np.random.default_rng(8))
+    text = c_kit.exported(program.text, len(program.inputs), 1)
+    (tmp_path / "f.ir").write_text(text)
+    loops = subprocess.run([mlxcc, str(tmp_path / "f.ir"), "--emit=loops", "-o", "-"], capture_output=True, text=True).stdout
+    sixteenths = shape[0][0] * (shape[0][1] + 2 * shape[2] - 2) * (shape[0][2] + 2 * shape[2] - 2)
+    assert (" winograd " in loops) == (constant or sixteenths >= 500), loops[:2000]
+    for cc, flags in (("gcc", ("-O1", *c_kit.STRICT, "-march=x86-64-v4")), ("clang", ("-O1", *c_kit.STRICT, "-march=x86-64-v3")), ("gcc", ("-O1", "-DMLXCC_SCALAR"))):
+        got = c_kit.run(mlxcc, program, flags, cc)[0]
+        assert np.abs(got - exact).max() < 5e-5
+    lib = c_kit.build(mlxcc, text, tmp_path, ("-O1", "-march=native"), options=("--conv=exact",))
+    assert lib and "mx_wino" not in (tmp_path / "f.c").read_text()
