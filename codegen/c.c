@@ -157,7 +157,10 @@ void codegen_c(StrBuf *out, Program *p, CodegenOptions o)
 	sb_put(out, "#include <math.h>\n#include <stdbool.h>\n#include <stddef.h>\n#include <stdint.h>\n#include <string.h>\n");
 	if (o.header_name) sb_printf(out, "#include \"%s\"\n", o.header_name);
 	sb_put(out,
-	       "\n#if defined(__clang__)\n#pragma STDC FP_CONTRACT OFF\n#endif\n#ifdef __cplusplus\n#define restrict __restrict\n#endif\n");
+	       o.no_fma ? "\n#ifdef __clang__\n#pragma STDC FP_CONTRACT OFF\n#endif\n"
+	                : "\n/* a * b + c may round once: --fma=off leaves this out */\n#if defined __clang__\n#pragma STDC FP_CONTRACT ON\n"
+	                  "#elif defined __GNUC__\n#pragma GCC optimize(\"fp-contract=fast\")\n#endif\n");
+	sb_put(out, "#ifdef __cplusplus\n#define restrict __restrict\n#endif\n");
 	if (strstr(sb_text(&text), "MX_W")) /* each width needs others of the support functions */
 		sb_put(out, "#ifdef __clang__\n#pragma clang diagnostic ignored \"-Wunused-function\"\n#endif\n");
 	/* gcc 12 at -O3 forgets, where it inlines two kernels into one function, that their restrict parameters may name the same memory:

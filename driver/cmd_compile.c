@@ -26,6 +26,7 @@ static CodegenOptions codegen_options(Session *s, const char *header)
 	return (CodegenOptions){.prefix = s->o->prefix,
 	                        .header_name = header,
 	                        .command = arena_printf(s->arena, "mlxcc %s", base_name(s->o->input)),
+	                        .no_fma = s->o->no_fma,
 	                        .check = s->o->check};
 }
 

@@ -4,7 +4,7 @@
 static int run_native(Session *s, Module *m, const Signature *g, Tensor *const *args, DimEnv *env, Tensor **results)
 {
 	if (!session_passes(s, m, NULL)) return session_code(s);
-	Native *l = native_build(s, g, 1, s->o->check);
+	Native *l = native_build(s, g, 1, s->o->check, s->o->no_fma);
 	if (!l) return session_code(s);
 	int code = native_call(s, l, 0, args, env, results);
 	native_free(l);

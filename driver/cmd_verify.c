@@ -195,7 +195,7 @@ static bool compare(Session *s, Native *l, int which, const Signature *g, Trial 
 static int verify_all(Session *s, Module *m, const Signature *sig, Trial *trials, int n)
 {
 	int per = s->o->trials, failed = 0;
-	Native *l = session_passes(s, m, NULL) ? native_build(s, sig, n, false) : NULL;
+	Native *l = session_passes(s, m, NULL) ? native_build(s, sig, n, false, true) : NULL;
 	if (!l) return 0;
 	for (int i = 0; i < n; i++) {
 		double worst = 0;

@@ -74,7 +74,8 @@ const char *tensor_type_str(Arena *a, const Tensor *t); /* "f32[4,10]" */
 /* --- native.c: the module as a shared library --------------------------------------------------------------------------- */
 typedef struct Native Native;
 /* Generates C for s->program, compiles it (or finds it in the cache) and loads it. sig: the functions to call. NULL after messages. */
-Native *native_build(Session *s, const Signature *sig, int n, bool check);
+/* no_fma: the interpreter's bits. */
+Native *native_build(Session *s, const Signature *sig, int n, bool check, bool no_fma);
 void native_free(Native *l);
 /* Reports what the C function `name` returned: a broken fact, or the assertion (of a checking build) that does not hold. */
 void native_report(Session *s, const char *name, int code);

@@ -17,7 +17,12 @@
 #include "interp.h"
 
 #define PREFIX "run"
-#define CFLAGS "-std=gnu99", "-O2", "-ffp-contract=off", "-fPIC", "-shared", "-w"
+#if defined __x86_64__
+#define NATIVE "-march=native",
+#else
+#define NATIVE /* every compiler there knows what the machine has at least */
+#endif
+#define CFLAGS "-std=gnu99", "-O2", NATIVE "-ffp-contract=off", "-fPIC", "-shared", "-w"
 
 struct Native {
 	void *handle;
@@ -197,13 +202,26 @@ static bool load(Session *s, Native *l, const char *path)
 	return l->call && l->arena;
 }
 
-Native *native_build(Session *s, const Signature *sig, int n, bool check)
+/* What tells this kind of machine from others that may share the folder: code for one need not run on the other. */
+static const char *machine(Session *s)
+{
+	char *text;
+	size_t n;
+	const char *why;
+	if (!file_read(s->arena, "/proc/cpuinfo", &text, &n, &why)) return "";
+	char *flags = strstr(text, "\nflags");
+	if (!flags) return "";
+	flags[1 + strcspn(flags + 1, "\n")] = 0;
+	return flags;
+}
+
+Native *native_build(Session *s, const Signature *sig, int n, bool check, bool no_fma)
 {
 	const char *cc = getenv("CC"), *flags = "", *all[] = {CFLAGS};
 	if (!cc || !*cc) cc = "cc";
 	for (size_t i = 0; i < sizeof all / sizeof *all; i++) flags = arena_printf(s->arena, "%s %s", flags, all[i]);
 	StrBuf c, source;
-	CodegenOptions o = {.prefix = PREFIX, .header_name = NULL, .command = "mlxcc", .check = check};
+	CodegenOptions o = {.prefix = PREFIX, .header_name = NULL, .command = "mlxcc", .no_fma = no_fma, .check = check};
 	sb_init(&c, s->arena), sb_init(&source, s->arena);
 	sb_put(&source, print_hook);
 	codegen_header(&source, s->program, o);
@@ -211,7 +229,7 @@ Native *native_build(Session *s, const Signature *sig, int n, bool check)
 	sb_putn(&source, sb_text(&c), c.n);
 	put_wrapper(&source, sig, n);
 	if (diag_exit_code(s->diag)) return NULL;
-	const char *key = arena_printf(s->arena, "%s%s " MLXCC_VERSION, cc, flags), *text = sb_text(&source);
+	const char *key = arena_printf(s->arena, "%s%s " MLXCC_VERSION "%s", cc, flags, machine(s)), *text = sb_text(&source);
 	uint64_t h1 = fnv(fnv(0xcbf29ce484222325u, key, strlen(key)), text, source.n),
 	         h2 = fnv(fnv(0x9e3779b97f4a7c15u, text, source.n), key, strlen(key));
 	const char *cache = cache_folder(s->arena), *tmp = getenv("TMPDIR");

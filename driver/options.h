@@ -21,6 +21,7 @@ typedef struct Options {
 	const char *prefix;
 	VEC(const char *) entry;
 	VEC(NameValue) weights, args;
+	bool no_fma; /* --fma=off */
 	bool interp, check, help, version, list_passes;
 	size_t max_memory; /* bytes; 0: the default */
 	int trials;        /* verify: random inputs for each function */

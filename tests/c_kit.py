@@ -39,7 +39,7 @@ def build(mlxcc, text, folder, flags=("-O1",), cc="gcc", options=()):
     """Compiles an IR text; the library, or raises with the compiler's words."""
     folder = pathlib.Path(folder)
     (folder / "f.ir").write_text(text)
-    done = subprocess.run([mlxcc, str(folder / "f.ir"), "-o", str(folder / "f.c"), *options], capture_output=True, text=True, timeout=120)
+    done = subprocess.run([mlxcc, str(folder / "f.ir"), "-o", str(folder / "f.c"), "--fma=off", *options], capture_output=True, text=True, timeout=120)
     assert done.returncode == 0, done.stderr[:3000]
     done = subprocess.run([cc, "-std=c99", "-ffp-contract=off", *flags, "-shared", "-fPIC", "-o", str(folder / "f.so"), str(folder / "f.c"), "-lm"], capture_output=True, text=True,
                           timeout=300)

@@ -27,7 +27,7 @@ def ok(*args, cwd=None):
 
 def compiled(mlxcc, text, tmp_path, *options, name="p"):
     (tmp_path / f"{name}.mx").write_text(text)
-    ok(mlxcc, f"{name}.mx", "-o", f"{name}.c", *options, cwd=tmp_path)
+    ok(mlxcc, f"{name}.mx", "-o", f"{name}.c", "--fma=off", *options, cwd=tmp_path)
     return (tmp_path / f"{name}.c").read_text()
 
 
