@@ -356,3 +356,13 @@ def test_verify(cli):
 def test_check_writes_nothing(cli):
     r = cli("check", "model.mx")
     assert r.stdout == r.stderr == "" and [p.name for p in cli.path.iterdir()] == ["model.mx"]
+
+
+def test_fma_is_a_choice(cli, tmp_path):
+    (tmp_path / "p.mx").write_text("export fn f(a: f32[64], b: f32[64]) -> f32[64] { return a * b + a; }\n")
+    source = str(tmp_path / "p.mx")
+    assert 'fp-contract=fast' in cli(source, "--emit=c").stdout
+    off = cli(source, "--emit=c", "--fma=off").stdout
+    assert "FP_CONTRACT OFF" in off and "fp-contract=fast" not in off
+    bad = cli(source, "--emit=c", "--fma=maybe", code=1)
+    assert "--fma takes on or off" in bad.stderr
