@@ -484,32 +484,10 @@ static inline float mx_min_f32(float a, float b)
 	return a < b || a != a ? a : b;
 }
 
-/* @def mx_rem_f32 */
-static inline float mx_rem_f32(float a, float b)
-{
-	float r = fmodf(a, b);
-	return r != 0 && (r < 0) != (b < 0) ? r + b : r;
-}
-
 /* @def mx_rint_f32 */
 static inline float mx_rint_f32(float a) /* half to even, the default rounding mode */
 {
 	return rintf(a);
-}
-
-/* @def mx_sigmoid_f32 */
-static inline float mx_sigmoid_f32(float a) /* the exponential never overflows */
-{
-	float e = expf(-fabsf(a));
-	return (a < 0 ? e : 1) / (1 + e);
-}
-
-/* @def mx_logaddexp_f32 */
-static inline float mx_logaddexp_f32(float a, float b)
-{
-	if (a == b) return a + 0.693147181f; /* infinities too */
-	float d = a - b;
-	return d > 0 ? a + log1pf(expf(-d)) : b + log1pf(expf(d));
 }
 
 /* @def mx_max_f64 */
@@ -624,12 +602,6 @@ static inline double mx_erfinv_f64(double x)
 		      1;
 	}
 	return copysign(0.70710678118654752 * num / den, x);
-}
-
-/* @def mx_erfinv_f32 needs mx_erfinv_f64 */
-static inline float mx_erfinv_f32(float x) /* through double: the tails amplify rounding of the logarithm */
-{
-	return (float)mx_erfinv_f64(x);
 }
 
 /* ---- conversions. Float to integer truncates and saturates, nan gives 0; integer to integer is a C cast; to bool is x != 0 ---- */
