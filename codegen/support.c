@@ -17,9 +17,13 @@ static const char *kernel_source(const char *name)
 	return "";
 }
 
+/* How the text of a definition becomes C: as it stands, or a function of maths.h for scalars or for lanes. */
+typedef enum Form { FORM_PLAIN, FORM_SCALAR, FORM_LANES } Form;
+
 typedef struct Definition {
 	const char *name, *text, *needs;
 	size_t nname, ntext, nneeds;
+	Form form;
 	bool used;
 } Definition;
 typedef struct Definitions {
@@ -27,8 +31,15 @@ typedef struct Definitions {
 	int n, cap;
 } Definitions;
 
+static Definition *find(Definitions *d, const char *s, size_t n)
+{
+	for (int i = 0; i < d->n; i++)
+		if (d->at[i].nname == n && !memcmp(d->at[i].name, s, n)) return &d->at[i];
+	return NULL;
+}
+
 /* "@def NAME needs A B" opens a definition, which goes up to the comment that opens the next one, or to the end. */
-static void parse_definitions(Arena *a, Definitions *d, const char *source)
+static void parse_definitions(Arena *a, Definitions *d, const char *source, Form form)
 {
 	const char *s = strstr(kernel_source(source), "_H\n"); /* behind the include guard: the head explains the marker */
 	while (s && (s = strstr(s, "\n/* @"))) {
@@ -39,6 +50,7 @@ static void parse_definitions(Arena *a, Definitions *d, const char *source)
 		while (isalnum((unsigned char)*end) || *end == '_') end++;
 		Definition x = {.name = name, .nname = (size_t)(end - name), .text = close + 3, .needs = end, .nneeds = (size_t)(close - end)};
 		x.ntext = next ? (size_t)(next - x.text) : strlen(x.text);
+		x.form = form;
 		const char *section = strstr(x.text, "/* ----"); /* a heading before the next definition is not part of this one */
 		if (section && section < x.text + x.ntext) x.ntext = (size_t)(section - x.text);
 		VEC_PUSH(a, *d, x);
@@ -46,39 +58,138 @@ static void parse_definitions(Arena *a, Definitions *d, const char *source)
 	}
 }
 
-/* The files in the order in which they need each other. */
+/* The files in the order in which they need each other; behind maths.h mx_NAME_vf of each mx_NAME_f32 that has none. */
 static Definitions all_definitions(Arena *a)
 {
-	static const char *const source[] = {"support", "vector", "fft", "conv"};
+	static const char *const others[] = {"fft", "conv"};
 	Definitions d = {0};
-	for (size_t i = 0; i < sizeof source / sizeof *source; i++) parse_definitions(a, &d, source[i]);
+	parse_definitions(a, &d, "support", FORM_PLAIN);
+	parse_definitions(a, &d, "vector", FORM_PLAIN);
+	int first = d.n;
+	parse_definitions(a, &d, "maths", FORM_SCALAR);
+	for (int i = first, n = d.n; i < n; i++) {
+		Definition x = d.at[i];
+		if (x.nname < 4 || memcmp(x.name + x.nname - 4, "_f32", 4)) continue;
+		x.name = arena_printf(a, "%.*s_vf", (int)x.nname - 4, x.name);
+		x.nname--;
+		x.form = FORM_LANES;
+		if (!find(&d, x.name, x.nname)) VEC_PUSH(a, d, x);
+	}
+	for (size_t i = 0; i < sizeof others / sizeof *others; i++) parse_definitions(a, &d, others[i], FORM_PLAIN);
 	return d;
 }
 
-static Definition *find(Definitions *d, const char *s, size_t n)
+/* --- the two forms of a function of maths.h ------------------------------------------------------------------------------------------- */
+static size_t word_length(const char *s)
 {
-	for (int i = 0; i < d->n; i++)
-		if (d->at[i].nname == n && !memcmp(d->at[i].name, s, n)) return &d->at[i];
-	return NULL;
+	size_t k = 0;
+	while (isalnum((unsigned char)s[k]) || s[k] == '_') k++;
+	return k;
 }
 
-static void mark(Definitions *d, const char *s, size_t n)
+static bool word_is(const char *s, size_t n, const char *w)
 {
+	return strlen(w) == n && !memcmp(s, w, n);
+}
+
+/* The end of the argument at s: a comma or closing parenthesis at its own depth. */
+static size_t argument_length(const char *s)
+{
+	size_t n = 0;
+	for (int depth = 0; depth || (s[n] != ',' && s[n] != ')'); n++) depth += (s[n] == '(') - (s[n] == ')');
+	return n;
+}
+
+static void put_form(StrBuf *out, const char *s, size_t n, Form form);
+
+/* MX_SEL, MX_K, MX_ANY, MX_NOT with its arguments from s on; returns the length with the closing parenthesis, 0 where it is none of them.
+ */
+static size_t put_macro(StrBuf *out, const char *s, Form form)
+{
+	static const struct {
+		const char *name, *lanes, *scalar[3]; /* scalar: what stands before each argument */
+		bool wrap;                            /* scalar: the argument in parentheses unless it is a word, not only where it has | or & */
+	} macros[] = {{"MX_SEL", "mx_sel", {"", " ? ", " : "}, false},
+	              {"MX_K", "mx_bc_f32", {""}, false},
+	              {"MX_ANY", "mx_any", {""}, false},
+	              {"MX_NOT", "mx_not", {"!"}, true}};
+	size_t k = word_length(s), at = k + 1;
+	for (size_t m = 0; m < sizeof macros / sizeof *macros; m++) {
+		if (!word_is(s, k, macros[m].name)) continue;
+		if (form == FORM_LANES) sb_put(out, macros[m].lanes);
+		bool bare = form == FORM_SCALAR && !macros[m].scalar[1];
+		if (!bare) sb_putc(out, '(');
+		for (int i = 0;; i++, at++) {
+			while (s[at] == ' ' || s[at] == '\n' || s[at] == '\t') at++;
+			size_t len = argument_length(s + at);
+			bool wrap = form == FORM_SCALAR && (macros[m].wrap ? word_length(s + at) != len
+			                                                   : !bare && !i && (memchr(s + at, '|', len) || memchr(s + at, '&', len)));
+			sb_put(out, form == FORM_SCALAR ? macros[m].scalar[i] : i ? ", " : "");
+			if (wrap) sb_putc(out, '(');
+			put_form(out, s + at, len, form);
+			if (wrap) sb_putc(out, ')');
+			at += len;
+			if (s[at] == ')') break;
+		}
+		if (!bare) sb_putc(out, ')');
+		return at + 1;
+	}
+	return 0;
+}
+
+static void put_form(StrBuf *out, const char *s, size_t n, Form form)
+{
+	static const char *const lanes[][2] = {{"float", "mx_vf"},
+	                                       {"int32_t", "mx_vi"},
+	                                       {"uint32_t", "mx_vu"},
+	                                       {"sqrtf", "mx_sqrt_vf"},
+	                                       {"fabsf", "mx_fabs_vf"},
+	                                       {"copysignf", "mx_copysign_vf"},
+	                                       {"static inline", "MX_INLINE"},
+	                                       {"mx_f32_from_i32", "mx_vf_from_vi"},
+	                                       {"mx_trunc_i32", "mx_trunc_vi"}};
 	for (size_t i = 0; i < n;) {
-		size_t k = 0;
-		while (i + k < n && (isalnum((unsigned char)s[i + k]) || s[i + k] == '_')) k++;
+		size_t k = word_length(s + i), r = 0;
 		if (!k) {
-			i++;
+			sb_putc(out, s[i++]);
 			continue;
 		}
+		size_t macro = put_macro(out, s + i, form);
+		if (macro) {
+			i += macro;
+			continue;
+		}
+		if (form == FORM_LANES && word_is(s + i, k, "static")) k = strlen("static inline");
+		while (r < sizeof lanes / sizeof *lanes && !word_is(s + i, k, lanes[r][0])) r++;
+		bool twin = k > 7 && !memcmp(s + i, "mx_", 3) && !memcmp(s + i + k - 4, "_f32", 4);
+		if (form == FORM_LANES && r < sizeof lanes / sizeof *lanes) sb_put(out, lanes[r][1]);
+		else if (form == FORM_LANES && twin) sb_putn(out, s + i, k - 4), sb_put(out, "_vf");
+		else sb_putn(out, s + i, k);
+		i += k;
+	}
+}
+
+/* --- what is reached --------------------------------------------------------------------------------------------------------------------
+ */
+static void mark(Arena *a, Definitions *d, const char *s, size_t n)
+{
+	for (size_t i = 0; i < n;) {
+		size_t k = word_length(s + i);
 		bool ours = k > 3 && (!memcmp(s + i, "mx_", 3) || !memcmp(s + i, "MX_", 3));
 		Definition *x = ours ? find(d, s + i, k) : NULL;
 		if (x && !x->used) {
 			x->used = true;
-			mark(d, x->needs, x->nneeds);
-			mark(d, x->text, x->ntext);
+			if (x->form != FORM_PLAIN) {
+				StrBuf b;
+				sb_init(&b, a);
+				put_form(&b, x->text, x->ntext, x->form);
+				x->text = sb_text(&b);
+				x->ntext = b.n;
+			}
+			mark(a, d, x->needs, x->nneeds);
+			mark(a, d, x->text, x->ntext);
 		}
-		i += k;
+		i += k ? k : 1;
 	}
 }
 
@@ -94,7 +205,7 @@ bool codegen_has_definition(Arena *a, const char *name)
 void codegen_support(StrBuf *out, Arena *a, const char *text, bool with_header_types)
 {
 	Definitions d = all_definitions(a);
-	mark(&d, text, strlen(text));
+	mark(a, &d, text, strlen(text));
 	for (int i = 0; i < d.n; i++) {
 		if (!d.at[i].used) continue;
 		size_t n = d.at[i].ntext;

@@ -100,11 +100,12 @@ static size_t expand_name(Expander *e, const char *s, size_t n)
 	if (n == 4 && !memcmp(s, "MINV", 4)) return put_limit(e, false), n;
 	if (n == 4 && !memcmp(s, "BITS", 4)) return sb_printf(e->out, "%d", 8 * dtype_bytes(e->d)), n;
 	if (n == 4 && !memcmp(s, "WRAP", 4)) return n + 1 + expand_wrap(e, s + n + 1);
-	if ((n == 2 && !memcmp(s, "FN", 2)) || (n == 3 && !memcmp(s, "SUP", 3))) {
+	bool libm = n == 4 && !memcmp(s, "LIBM", 4), fn = n == 2 && !memcmp(s, "FN", 2);
+	if (libm || fn || (n == 3 && !memcmp(s, "SUP", 3))) {
 		const char *name = s + n + 1;
 		int len = (int)argument_length(name);
 		if (e->bits) put_vector_function(e, name, len);
-		else if (n == 2) sb_printf(e->out, "%.*s%s", len, name, c == DT_f32 ? "f" : "");
+		else if (libm || (fn && c == DT_f64)) sb_printf(e->out, "%.*s%s", len, name, c == DT_f32 ? "f" : "");
 		else sb_printf(e->out, "mx_%.*s_%s", len, name, dtype_name(c));
 		return n + 2 + (size_t)len;
 	}

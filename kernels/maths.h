@@ -2,8 +2,9 @@
  *
  * What stands here is the scalar form, which the interpreter compiles and which emitted C gets as mx_NAME_f32. The vector form mx_NAME_vf
  * is made from the same text by the C printer (codegen/support.c): float, int32_t, uint32_t become mx_vf, mx_vi, mx_vu, a name in _f32 its
- * twin in _vf, MX_SEL a blend, MX_K a broadcast constant, MX_ANY mx_any. So a function has no branches, except on MX_ANY, and every lane
- * gets the bits of the scalar routine, at any width. The few that go lane by lane are written out at the end, behind `@lanes`.
+ * twin in _vf, MX_SEL a blend, MX_K a broadcast constant, MX_ANY and MX_NOT mx_any and mx_not; in the scalar form they are ?:, nothing,
+ * nothing and !. So a function has no branches, except on MX_ANY, and every lane
+ * gets the bits of the scalar routine, at any width. The few that go lane by lane are written out at the end.
  *
  * Rules of the file: no double, no libm but sqrtf, fabsf, copysignf; integers are unsigned, where wrapping is meant; 2^n is made in the
  * exponent field; clamping has the constant first, mx_pmax_f32(constant, x), so that a nan passes. Products that must be exact have few
@@ -310,34 +311,50 @@ static inline float mx_atanh_f32(float x) /* odd polynomial below 1/2, else log1
 /* ---- powers and roots ---- */
 
 /* @def mx_pow_f32 */
-/* |a|^b = 2^(b log2 |a|). The logarithm has 12 bits and a rest, by s = f / (2 + f) likewise in two parts and 2/log(2) atanh(s); the product
- * with b = 12 bits and a rest too, so that its leading part is exact. */
+/* |a|^b = 2^(b log2 |a|), with the logarithm to 2^-35 and the power to little more than half an ULP, so that powers that are floats come
+ * out exactly. |a| = 2^k m; g = m, 3/4 m or 5/4 m is near 1; log2 g = 2/log(2) atanh(s), s = (g - 1) / (g + 1). Numbers that matter have a
+ * high part of 12 bits, whose products are exact, and a low part (T. Dekker, "A floating-point technique for extending the available
+ * precision", 1971). */
 static inline float mx_pow_f32(float a, float b)
 {
 	const float x = fabsf(a);
 	float k;
-	const float f = mx_log_part_f32(x, &k);
-	const float d = f + 2.0f, dh = mx_high_f32(d), dl = (d - dh) + (f - (d - 2.0f)), sh = mx_high_f32(f / d);
-	const float sl = ((f - sh * dh) - sh * dl) / d, s = sh + sl, z = s * s;
-	float p = z * 0.3367792f + 0.41191518f;
-	p = p * z + 0.57707894f;
+	const float m = mx_log_part_f32(x, &k) + 1.0f, mh = mx_high_f32(m), ml = m - mh;
+	const float by = MX_SEL(m < 0.88f, MX_K(1.25f), MX_SEL(m > 1.15f, MX_K(0.75f), MX_K(1.0f)));
+	const float base = k + MX_SEL(m < 0.88f, MX_K(-0.3218994f), MX_SEL(m > 1.15f, MX_K(0.414917f), MX_K(0.0f)));
+	const float more = MX_SEL(m < 0.88f, MX_K(-2.8680824e-05f), MX_SEL(m > 1.15f, MX_K(0.000120507095f), MX_K(0.0f)));
+	const float gh = mh * by, gl = ml * by, f = (gh - 1.0f) + gl, fl = ((gh - 1.0f) - f) + gl;
+	const float d = (gh + 1.0f) + gl, dh = mx_high_f32(d), dl = ((gh + 1.0f) - dh) + gl, sh = mx_high_f32(f / d);
+	const float sl = (((f - sh * dh) + fl) - sh * dl) / d, s = sh + sl, z = s * s;
+	float p = z * 0.4154504f + 0.5770685f;
 	p = p * z + 0.9617967f;
-	const float t = sh * 2.88476562f, hi = k + t;
-	const float rest = (t - (hi - k)) + (sl * 2.88476562f + (s * 0.000624456792f + p * z * s));
+	const float t = sh * 2.8847656f, hi = base + t;
+	const float rest = (t - (hi - base)) + (more + (sl * 2.8847656f + (s * 0.0006244568f + p * z * s)));
+	/* times b; what is out of range stays out of range */
 	const float lh = mx_high_f32(hi + rest), ll = (hi - lh) + rest;
-	const float c = mx_pmin_f32(MX_K(8.5899346e9f), mx_pmax_f32(MX_K(-8.5899346e9f), b)), ch = mx_high_f32(c), cl = c - ch;
-	const float yh = mx_pmin_f32(MX_K(300.0f), mx_pmax_f32(MX_K(-300.0f), ch * lh)), yl = ch * ll + cl * (lh + ll);
+	const float c = mx_pmin_f32(MX_K(8589934592.0f), mx_pmax_f32(MX_K(-8589934592.0f), b)), ch = mx_high_f32(c), cl = c - ch;
+	const float yh = mx_pmin_f32(MX_K(300.0f), mx_pmax_f32(MX_K(-300.0f), ch * lh));
+	const float yl = mx_pmin_f32(MX_K(0.2f), mx_pmax_f32(MX_K(-0.2f), ch * ll + cl * (lh + ll)));
 	const float w = mx_pmin_f32(MX_K(130.0f), mx_pmax_f32(MX_K(-152.0f), yh + yl)), n = (w + 12582912.0f) - 12582912.0f;
-	const float r = mx_pmin_f32(MX_K(0.52f), mx_pmax_f32(MX_K(-0.52f), (yh - n) + yl));
-	float y = mx_times_pow2_f32(mx_exp2_part_f32(r), mx_bits_f32(w + 12582912.0f) - 0x4b400000u);
-	/* which whole numbers are odd shows in |b| + 2^23, up to 2^24 in |b| itself; from there on all are even */
-	const float m = fabsf(b), half = m * 0.5f;
-	const int32_t whole = (m >= 8388608.0f) | ((m + 8388608.0f) - 8388608.0f == m);
-	const int32_t even = (m >= 16777216.0f) | ((half + 8388608.0f) - 8388608.0f == half);
+	/* 2^r, r in two parts */
+	const float e = mx_pmin_f32(MX_K(0.7f), mx_pmax_f32(MX_K(-0.7f), yh - n));
+	const float r = mx_pmin_f32(MX_K(0.51f), mx_pmax_f32(MX_K(-0.51f), e + yl)), rh = mx_high_f32(r), rl = (e - rh) + yl;
+	float q = r * 1.4450883e-05f + 0.00015453283f;
+	q = q * r + 0.0013337508f;
+	q = q * r + 0.009618085f;
+	q = q * r + 0.055504054f;
+	q = q * r + 0.2402265f;
+	const float u = rh * 0.69311523f, v = 1.0f + u;
+	float y = v + ((u - (v - 1.0f)) + (rh * 3.194809e-05f + (rl * 0.6931472f + q * (r * r))));
+	y = mx_times_pow2_f32(y, mx_bits_f32(w + 12582912.0f) - 0x4b400000u);
+	/* which b are whole and odd shows in |b| + 2^23 and |b| / 2 + 2^23; from 2^24 on all are even */
+	const float o = fabsf(b), half = o * 0.5f;
+	const int32_t whole = (o >= 8388608.0f) | ((o + 8388608.0f) - 8388608.0f == o);
+	const int32_t even = (o >= 16777216.0f) | ((half + 8388608.0f) - 8388608.0f == half);
 	y = MX_SEL(x == INFINITY, MX_SEL(b < 0.0f, MX_K(0.0f), MX_K(INFINITY)), y);
 	y = MX_SEL(x == 0.0f, MX_SEL(b < 0.0f, MX_K(INFINITY), MX_K(0.0f)), y);
 	y = MX_SEL((a != a) | (b != b), a + b, y);
-	y = MX_SEL((int32_t)mx_bits_f32(a) < 0, MX_SEL(even, y, -y), y);
+	y = MX_SEL(((int32_t)mx_bits_f32(a) < 0) & whole & MX_NOT(even), -y, y);
 	y = MX_SEL((a < 0.0f) & (x < INFINITY) & MX_NOT(whole), MX_K(NAN), y);
 	return MX_SEL((b == 0.0f) | (a == 1.0f), MX_K(1.0f), y);
 }
@@ -414,7 +431,7 @@ static inline float mx_angle_f32(float a, uint32_t *n)
 	const float c = k * 3.13855708e-7f, s = r - c; /* rounded, unless s is small: what that loses is taken along */
 	r = s - (k * 6.22337197e-14f + (k * 6.07087713e-11f - ((r - s) - c)));
 	*n = mx_bits_f32(t) - 0x4b400000u;
-	if (MX_ANY(!(a <= 51471.0f))) r = mx_far_angle_f32(a, r, n);
+	if (MX_ANY(MX_NOT(a <= 51471.0f))) r = mx_far_angle_f32(a, r, n);
 	return r;
 }
 
@@ -618,7 +635,44 @@ static inline float mx_rem_f32(float a, float b) /* sign of the divisor */
 	return r != 0 && (r < 0) != (b < 0) ? r + b : r;
 }
 
+/* ---- lane by lane ---- */
+#ifdef MX_VECTOR_H
+
+/* @def mx_far_angle_vf */
+MX_INLINE mx_vf mx_far_angle_vf(mx_vf a, mx_vf r, mx_vu *quadrant)
+{
+	float x[MX_W], y[MX_W];
+	uint32_t n[MX_W];
+	mx_st_f32(x, a);
+	mx_st_f32(y, r);
+	mx_st_u32(n, *quadrant);
+	for (int i = 0; i < MX_W; i++) y[i] = mx_far_angle_f32(x[i], y[i], &n[i]);
+	*quadrant = mx_ld_u32(n);
+	return mx_ld_f32(y);
+}
+
+/* @def mx_fmod_vf */
+MX_INLINE mx_vf mx_fmod_vf(mx_vf a, mx_vf b)
+{
+	float x[MX_W], y[MX_W];
+	mx_st_f32(x, a);
+	mx_st_f32(y, b);
+	for (int i = 0; i < MX_W; i++) x[i] = mx_fmod_f32(x[i], y[i]);
+	return mx_ld_f32(x);
+}
+
+/* @def mx_rem_vf */
+MX_INLINE mx_vf mx_rem_vf(mx_vf a, mx_vf b)
+{
+	float x[MX_W], y[MX_W];
+	mx_st_f32(x, a);
+	mx_st_f32(y, b);
+	for (int i = 0; i < MX_W; i++) x[i] = mx_rem_f32(x[i], y[i]);
+	return mx_ld_f32(x);
+}
+
 /* @end */
+#endif
 #undef MX_K
 #undef MX_SEL
 #undef MX_ANY

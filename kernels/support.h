@@ -9,7 +9,8 @@
  * How texts in ops.def name things, T being the C type of the dtype and W an unsigned type no narrower than int (uint32_t up to
  * 32 bits, uint64_t above):
  *   SUP(name)(a, b)    mx_name_f32(a, b), mx_name_u8(a, b), ..
- *   FN(exp)(a)         expf(a) for f32 (and f16, bf16, which are computed in f32), exp(a) for f64
+ *   FN(exp)(a)         mx_exp_f32(a) of maths.h for f32 (and f16, bf16, which are computed in f32), exp(a) for f64
+ *   LIBM(sqrt)(a)      sqrtf(a), sqrt(a)
  *   WRAP(a, op, b)     (T)((W)a op (W)b): wraps modulo 2^width. On u32 and u64 the plain `a op b` is the same.
  *   MAXV, MINV, BITS   largest and least value of the type (INFINITY, -INFINITY for floats), its width in bits
  * C99 and C++; conversions of unsigned values to a signed type of the same width are taken to wrap, as every compiler does.
@@ -488,6 +489,18 @@ static inline float mx_min_f32(float a, float b)
 static inline float mx_rint_f32(float a) /* half to even, the default rounding mode */
 {
 	return rintf(a);
+}
+
+/* @def mx_sign_f32 */
+static inline float mx_sign_f32(float a) /* 0 for nan */
+{
+	return (float)((a > 0) - (a < 0));
+}
+
+/* @def mx_sign_f64 */
+static inline double mx_sign_f64(double a) /* 0 for nan */
+{
+	return (double)((a > 0) - (a < 0));
 }
 
 /* @def mx_max_f64 */

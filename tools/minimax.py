@@ -137,8 +137,8 @@ ROWS = {
     "expm1": lambda: fit(tail(mp.expm1, 2), -H, H, 5, relative_to(mp.expm1, 2), (0.5,)),
     # log(1 + f) = f - f^2/2 + f^3 (c0 + c1 f + ..), 1/sqrt(2) <= 1 + f <= sqrt(2)
     "log": lambda: fit(tail(mp.log1p, 3), mp.sqrt(0.5) - 1, mp.sqrt(2) - 1, 8, relative_to(mp.log1p, 3)),
-    # log2 of (1 + f) / (1 - f'), s = f / (2 + f): 2/ln2 s + s^3 (c0 + c1 s^2 + ..), over z = s^2
-    "pow_log": lambda: fit(tail(lambda s: 2 / LN2 * mp.atanh(s), 3, 2), 0, mp.mpf("0.1716")**2 * mp.mpf("1.01"), 3, relative_to(lambda s: 2 / LN2 * mp.atanh(s), 3, True)),
+    # 2/ln2 atanh(s) = 2/ln2 s + s^3 (c0 + c1 z + ..), z = s^2, |s| <= 0.0745
+    "pow_log": lambda: fit(tail(lambda s: 2 / LN2 * mp.atanh(s), 3, 2), 0, mp.mpf("0.0745")**2, 2, relative_to(lambda s: 2 / LN2 * mp.atanh(s), 3, True)),
     # sin(r) = r + r^3 (c0 + c1 z + ..), z = r^2, |r| <= pi/4
     "sin": lambda: fit(tail(mp.sin, 3, 2), 0, (mp.pi / 4 * mp.mpf("1.005"))**2, 3, relative_to(mp.sin, 3, True)),
     # cos(r) = 1 - z/2 + z^2 (c0 + ..)

@@ -64,7 +64,7 @@ def derivative(lin, zero, partials=(), own_jvp=False):
 
 def main():
     print("# The ops\n\nWritten by `tools/ops_doc.py` from `ir/ops.def`; change the table there.\n")
-    print("## Element-wise\n\nOperands have one dtype and shape. `FN(exp)` is libm's function of the width, `SUP(rem)` a function of `kernels/support.h`, `WRAP` wraps;")
+    print("## Element-wise\n\nOperands have one dtype and shape. `SUP(rem)` is a function of `kernels/support.h` or `kernels/maths.h` of the width, `FN(exp)` too for f32 but libm's for f64, `LIBM(sqrt)` libm's for both, `WRAP` wraps;")
     print("f16 and bf16 are computed in f32 and rounded once. Partial derivatives are over the operands `a b c` and the result `y`.\n")
     print("| op | operands | result | meaning | derivative | |\n|---|---|---|---|---|---|")
     for r in rows("ops.def", "ELEM"):

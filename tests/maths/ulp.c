@@ -1,6 +1,7 @@
 /* ulp NAME STEP [OFFSET]: the largest error of a routine of kernels/maths.h over every STEP-th float, from OFFSET on, in units of the last
  * place of the result, against libm in double; and that lanes have the bits of the scalar routine. UNDER_TEST is what irtool prints for
- * the routines (tests/test_maths.py builds it). Prints: name, max ULP, where, number of wrong special values, of lanes that differ. */
+ * the routines (tests/test_maths.py builds it). Prints: name, max ULP, where, number of wrong special values, of lanes that differ, and a
+ * sum of all scalar results, which is the same however the program was compiled as long as nothing is contracted. */
 #include UNDER_TEST
 #include <stdio.h>
 #include <stdlib.h>
@@ -80,7 +81,7 @@ static double ulps(float y, double r, const Routine *t, bool *special)
 		*special = !((r != r && y != y) || f == y || (near_max && fabs((double)y) >= 0x1.fffffcp127));
 		return 0;
 	}
-	if (r == 0) return *special = y != 0 || signbit(y) != signbit(r), 0;
+	if (r == 0) return *special = y != 0 || !signbit(y) != !signbit(r), 0;
 	if (t->flushes && fabs(r) < 0x1p-126 && y == 0) return 0;
 	frexp(r, &e);
 	double unit = ldexp(1, e - 24);
@@ -101,6 +102,7 @@ int main(int argc, char **argv)
 	double worst = 0;
 	float where = 0;
 	unsigned long wrong = 0, differ = 0;
+	uint64_t sum = 0;
 	for (uint64_t u = offset; u < (uint64_t)1 << 32; u += step * MX_W) {
 		float x[MX_W], y[MX_W];
 		for (int j = 0; j < MX_W; j++) {
@@ -111,13 +113,17 @@ int main(int argc, char **argv)
 		for (int j = 0; j < MX_W; j++) {
 			float s = t->scalar(x[j]);
 			bool special;
-			if (memcmp(&s, &y[j], sizeof s) && !(s != s && y[j] != y[j]) && differ++ < 3) fprintf(stderr, "%s(%a): lane %a, scalar %a\n", t->name, (double)x[j], (double)y[j], (double)s);
+			uint32_t b;
+			memcpy(&b, &s, sizeof b);
+			if (u + (uint64_t)j * step < (uint64_t)1 << 32) sum = (sum ^ (s != s ? 0x7fc00000 : b)) * 0x100000001b3;
+			if (memcmp(&s, &y[j], sizeof s) && !(s != s && y[j] != y[j]) && differ++ < 3)
+				fprintf(stderr, "%s(%a): lane %a, scalar %a\n", t->name, (double)x[j], (double)y[j], (double)s);
 			if (x[j] < t->lo || x[j] > t->hi) continue;
 			double d = ulps(s, t->exact((double)x[j]), t, &special);
 			if (special && wrong++ < 3) fprintf(stderr, "%s(%a) = %a, not %a\n", t->name, (double)x[j], (double)s, t->exact((double)x[j]));
 			if (d > worst) worst = d, where = x[j];
 		}
 	}
-	printf("%s %.3f %a %lu %lu\n", t->name, worst, (double)where, wrong, differ);
+	printf("%s %.3f %a %lu %lu %016llx\n", t->name, worst, (double)where, wrong, differ, (unsigned long long)sum);
 	return 0;
 }
