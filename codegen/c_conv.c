@@ -60,8 +60,27 @@ static void emit_winoweight(Emit *e, Node *n)
 	          emit_dim(e, w->dim[3]), n->number ? "true" : "false");
 }
 
+static void emit_convweight(Emit *e, Node *n)
+{
+	const Type *x = n->src->type, *g = n->src2->type, *y = n->buf->type;
+	int ns = x->rank - 2;
+	const char *shape = temp(e, "shape");
+	StrBuf b;
+	sb_init(&b, e->a);
+	put_axes(e, &b, x->dim + 1, ns);
+	sb_printf(&b, "%s, ", emit_dim(e, x->dim[ns + 1]));
+	put_axes(e, &b, g->dim + 1, ns);
+	sb_printf(&b, "%s, ", emit_dim(e, g->dim[ns + 1]));
+	put_axes(e, &b, y->dim + 1, ns);
+	put_ints(&b, n->ints, ns, 1), put_ints(&b, n->ints + ns, ns, 0), put_ints(&b, n->ints + 2 * ns, ns, 1);
+	emit_line(e, "const mx_conv %s = {%s1};", shape, sb_text(&b));
+	emit_line(e, "mx_conv_weight(&%s, %s, %s, %s, %s, %s, %lld);", shape, emit_dim(e, x->dim[0]), buf_text(e, n->src), buf_text(e, n->src2),
+	          buf_text(e, n->buf), buf_text(e, n->buf2), (long long)n->number);
+}
+
 bool emit_conv(Emit *e, Node *n)
 {
+	if (!strcmp(n->mode, "convweight")) return emit_convweight(e, n), true;
 	if (!strcmp(n->mode, "winograd")) return emit_winograd(e, n), true;
 	if (!strcmp(n->mode, "winoweight")) return emit_winoweight(e, n), true;
 	bool depth = !strcmp(n->mode, "depthwise");

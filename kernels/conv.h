@@ -324,9 +324,9 @@ MX_INLINE void mx_wino_input(const mx_conv *s, const bool inside, const float *x
 	MX_UNROLL(6) for (int j = 0; j < 6; j++)
 	{
 		MX_UNROLL(6)
-		for (int i = 0; i < 6; i++) r[i] =
-		    inside || (h + i >= 0 && h + i < s->h && w + j >= 0 && w + j < s->w) ? mx_ld_f32(x + ((h + i) * s->w + w + j) * s->c)
-		                                                                         : mx_bc_f32(0.0f);
+		for (int i = 0; i < 6; i++)
+			r[i] = inside || (h + i >= 0 && h + i < s->h && w + j >= 0 && w + j < s->w) ? mx_ld_f32(x + ((h + i) * s->w + w + j) * s->c)
+			                                                                            : mx_bc_f32(0.0f);
 		mx_wino_bt(r, 1, t + j, 6);
 	}
 	MX_UNROLL(6) for (int i = 0; i < 6; i++)
@@ -352,9 +352,10 @@ MX_INLINE void mx_wino_output(const int q, const float *p, ptrdiff_t ps, float *
 {
 	mx_vf z[6], r[4];
 	MX_UNROLL(6)
-	for (int j = 0; j < 6; j++) z[j] =
-	    mx_wino_at(q, q == 0 ? mx_ld_f32(p + j * ps) : mx_bc_f32(0.0f), mx_ld_f32(p + (6 + j) * ps), mx_ld_f32(p + (12 + j) * ps),
-	               mx_ld_f32(p + (18 + j) * ps), mx_ld_f32(p + (24 + j) * ps), q == 3 ? mx_ld_f32(p + (30 + j) * ps) : mx_bc_f32(0.0f));
+	for (int j = 0; j < 6; j++)
+		z[j] =
+		    mx_wino_at(q, q == 0 ? mx_ld_f32(p + j * ps) : mx_bc_f32(0.0f), mx_ld_f32(p + (6 + j) * ps), mx_ld_f32(p + (12 + j) * ps),
+		               mx_ld_f32(p + (18 + j) * ps), mx_ld_f32(p + (24 + j) * ps), q == 3 ? mx_ld_f32(p + (30 + j) * ps) : mx_bc_f32(0.0f));
 	r[0] = mx_wino_at(0, z[0], z[1], z[2], z[3], z[4], z[5]);
 	r[1] = mx_wino_at(1, z[0], z[1], z[2], z[3], z[4], z[5]);
 	r[2] = mx_wino_at(2, z[0], z[1], z[2], z[3], z[4], z[5]);
@@ -440,6 +441,128 @@ static inline void mx_wino_weight(const float *w, float *u, ptrdiff_t o, ptrdiff
 			for (int a = 0; a < 6; a++)
 				for (int b = 0; b < 6; b++) mx_st_f32(to + (6 * a + b) * plane, t[a][0] * G[b][0] + t[a][1] * G[b][1] + t[a][2] * G[b][2]);
 		}
+}
+
+/* ---- the derivative by the weight: sums over positions of an element of the input times one of the cotangent ---- */
+
+/* @def mx_grad_tile */
+/* y[i * ys + j] += sum over rows x n positions of x[.. + i] * g[.. + j], for m channels and 2 * MX_W of the results that are left.
+ * Positions lie px and 32 elements apart, rows xr and gr. */
+MX_INLINE void mx_grad_tile(const int m, const float *x, ptrdiff_t xr, ptrdiff_t px, const float *g, ptrdiff_t gr, ptrdiff_t rows,
+                            ptrdiff_t n, float *y, ptrdiff_t ys, ptrdiff_t left)
+{
+	mx_vf c[MX_CONV_M][2];
+	MX_UNROLL(14) for (int i = 0; i < m; i++) c[i][0] = c[i][1] = mx_bc_f32(0.0f);
+	MX_NO_UNROLL for (ptrdiff_t r = 0; r < rows; r++)
+	{
+		const float *a = x + r * xr, *b = g + r * gr;
+		MX_NO_UNROLL for (ptrdiff_t k = 0; k < n; k++, a += px, b += 32)
+		{
+			const mx_vf b0 = mx_ld_f32(b), b1 = mx_ld_f32(b + MX_W);
+			MX_UNROLL(14) for (int i = 0; i < m; i++)
+			{
+				const mx_vf f = mx_bc_f32(a[i]);
+				c[i][0] = c[i][0] + f * b0;
+				c[i][1] = c[i][1] + f * b1;
+			}
+		}
+	}
+	if (left >= 2 * MX_W) {
+		MX_UNROLL(14) for (int i = 0; i < m; i++)
+		{
+			mx_st_f32(y + i * ys, mx_ld_f32(y + i * ys) + c[i][0]);
+			mx_st_f32(y + i * ys + MX_W, mx_ld_f32(y + i * ys + MX_W) + c[i][1]);
+		}
+	} else {
+		const ptrdiff_t n0 = left < MX_W ? left : MX_W, n1 = left - n0;
+		for (int i = 0; i < m; i++) {
+			mx_stn_f32(y + i * ys, mx_ldn_f32(y + i * ys, n0, 0.0f) + c[i][0], n0);
+			if (n1) mx_stn_f32(y + i * ys + n0, mx_ldn_f32(y + i * ys + n0, n1, 0.0f) + c[i][1], n1);
+		}
+	}
+}
+
+/* @def mx_grad_of */
+MX_INLINE void mx_grad_of(const int m, const float *x, ptrdiff_t xr, ptrdiff_t px, const float *g, ptrdiff_t gr, ptrdiff_t rows,
+                          ptrdiff_t n, float *y, ptrdiff_t ys, ptrdiff_t left)
+{
+	switch (m) {
+	case 1: mx_grad_tile(1, x, xr, px, g, gr, rows, n, y, ys, left); break;
+	case 2: mx_grad_tile(2, x, xr, px, g, gr, rows, n, y, ys, left); break;
+	case 3: mx_grad_tile(3, x, xr, px, g, gr, rows, n, y, ys, left); break;
+	case 4: mx_grad_tile(4, x, xr, px, g, gr, rows, n, y, ys, left); break;
+#if MX_CONV_M > 4
+	case 5: mx_grad_tile(5, x, xr, px, g, gr, rows, n, y, ys, left); break;
+	case 6: mx_grad_tile(6, x, xr, px, g, gr, rows, n, y, ys, left); break;
+#endif
+#if MX_CONV_M > 6
+	case 7: mx_grad_tile(7, x, xr, px, g, gr, rows, n, y, ys, left); break;
+	case 8: mx_grad_tile(8, x, xr, px, g, gr, rows, n, y, ys, left); break;
+	case 9: mx_grad_tile(9, x, xr, px, g, gr, rows, n, y, ys, left); break;
+	case 10: mx_grad_tile(10, x, xr, px, g, gr, rows, n, y, ys, left); break;
+	case 11: mx_grad_tile(11, x, xr, px, g, gr, rows, n, y, ys, left); break;
+	case 12: mx_grad_tile(12, x, xr, px, g, gr, rows, n, y, ys, left); break;
+#endif
+#if MX_CONV_M > 12
+	case 13: mx_grad_tile(13, x, xr, px, g, gr, rows, n, y, ys, left); break;
+	case 14: mx_grad_tile(14, x, xr, px, g, gr, rows, n, y, ys, left); break;
+#endif
+	default: break;
+	}
+}
+
+/* @def mx_pack_lanes */
+/* to[i * 32 or 16 lanes] = n of the `lanes` elements at x + i * step, zeros behind them. */
+MX_INLINE void mx_pack_lanes(float *to, const float *x, ptrdiff_t step, ptrdiff_t count, ptrdiff_t lanes, ptrdiff_t n)
+{
+	for (ptrdiff_t i = 0; i < count; i++, to += lanes, x += step)
+		for (ptrdiff_t j = 0; j < lanes; j += MX_W)
+			mx_st_f32(to + j, n - j >= MX_W ? mx_ld_f32(x + j) : mx_ldn_f32(x + j, n > j ? n - j : 0, 0.0f));
+}
+
+/* @def mx_conv_weight */
+/* y[c][taps][o] = the derivative by the weight of a convolution of `samples` inputs x with cotangent g. Blocks of `block` rows: their
+ * cotangent is packed as [panel][position][32], the channels of a tile as [row][position][16], so that all taps read them from the first
+ * cache. */
+static inline void mx_conv_weight(const mx_conv *s, ptrdiff_t samples, const float *x, const float *g, float *y, float *scratch,
+                                  ptrdiff_t block)
+{
+	const ptrdiff_t taps = s->kd * s->kh * s->kw, ys = taps * s->o, panels = (s->o + 31) / 32;
+	const ptrdiff_t tiles = (s->c + MX_CONV_M - 1) / MX_CONV_M, small = tiles ? s->c / tiles : 0, big = s->c - small * tiles;
+	float *const gp = scratch, *const xp = scratch + panels * block * s->ow * 32;
+	for (ptrdiff_t i = 0; i < s->c * ys; i++) y[i] = 0.0f;
+	for (ptrdiff_t b = 0; b < samples * s->od * s->kd; b++) {
+		const ptrdiff_t n = b / s->kd / s->od, od = b / s->kd % s->od, kd = b % s->kd, d = od * s->sd + kd * s->dd - s->pd;
+		if (d < 0 || d >= s->d) continue;
+		for (ptrdiff_t r = 0; r < s->oh; r += block) {
+			const ptrdiff_t rows = s->oh - r < block ? s->oh - r : block, top = r * s->sh - s->ph,
+			                high = (rows - 1) * s->sh + (s->kh - 1) * s->dh + 1;
+			for (ptrdiff_t p = 0; p < panels; p++)
+				mx_pack_lanes(gp + p * block * s->ow * 32, g + ((n * s->od + od) * s->oh + r) * s->ow * s->o + 32 * p, s->o, rows * s->ow,
+				              32, s->o - 32 * p);
+			for (ptrdiff_t k = 0, c = 0; k < tiles; k++) {
+				const ptrdiff_t m = k < big ? small + 1 : small;
+				for (ptrdiff_t i = 0; i < high; i++)
+					if (top + i >= 0 && top + i < s->h)
+						mx_pack_lanes(xp + i * s->w * 16, x + ((n * s->d + d) * s->h + top + i) * s->w * s->c + c, s->c, s->w, 16,
+						              s->c - c);
+				for (ptrdiff_t p = 0; p < panels; p++)
+					for (ptrdiff_t t = 0; t < s->kh * s->kw; t++) {
+						ptrdiff_t i, j;
+						const ptrdiff_t kh = t / s->kw, kw = t % s->kw, left = kw * s->dw - s->pw;
+						const ptrdiff_t down = mx_conv_range(top + kh * s->dh, rows, s->sh, s->h, &i),
+						                across = mx_conv_range(left, s->ow, s->sw, s->w, &j);
+						if (!down || !across) continue;
+						const float *a = xp + ((i * s->sh + kh * s->dh) * s->w + left + j * s->sw) * 16,
+						            *f = gp + (p * block + i) * s->ow * 32 + j * 32;
+						for (ptrdiff_t o = 0; o < 32 && 32 * p + o < s->o; o += 2 * MX_W)
+							mx_grad_of((int)m, a, s->sh * s->w * 16, s->sw * 16, f + o, s->ow * 32, down, across,
+							           y + c * ys + (kd * s->kh * s->kw + t) * s->o + 32 * p + o, ys, s->o - 32 * p - o);
+					}
+				c += m;
+			}
+		}
+	}
 }
 
 /* @end */

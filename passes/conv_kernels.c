@@ -314,3 +314,60 @@ void conv_call_kernel(Lower *L, const ConvKernel *k, const ConvSpec *c, Op *op)
 	n->ints = p;
 	n->nints = 3 * c->n + 1;
 }
+
+/* --- the weight's derivative --------------------------------------------------------------------------------------------------------- */
+/* x itself where v is x with its first and last axes exchanged, and not stored. */
+static Value *swapped(Lower *L, Value *v)
+{
+	const Op *op = v->def;
+	if (!op || op->code != OP_transpose || lower_info(L, v)->buf) return NULL;
+	const Attr *perm = op_attr(op, AT_perm);
+	for (int i = 0; i < perm->n; i++)
+		if (perm->v.ints[i] != (i == 0 ? perm->n - 1 : i == perm->n - 1 ? 0 : i)) return NULL;
+	return op->in[0];
+}
+
+/* Rows of a block: some 256 positions, so that a sum is loaded and stored seldom. */
+static int64_t block_rows(const Type *g)
+{
+	int64_t h, w;
+	if (g->rank < 4) return 1;
+	if (!constant(g->dim[g->rank - 3], &h)) h = 256;
+	if (!constant(g->dim[g->rank - 2], &w)) return h < 4 ? h : 4;
+	int64_t rows = (255 + w) / (w > 0 ? w : 1);
+	return rows < h ? rows : h > 0 ? h : 1;
+}
+
+bool conv_call_weight_kernel(Lower *L, const ConvSpec *c, Op *op)
+{
+	Value *y = op->out[0], *x = swapped(L, op->in[0]), *g = swapped(L, op->in[1]);
+	int64_t out, in, n;
+	if (L->m->exact_conv || !x || !g || c->nb || c->groups != 1 || c->flip || c->n < 1 || c->n > 3 || y->type->dtype != DT_f32)
+		return false;
+	for (int i = 0; i < c->n; i++)
+		if (c->spread[i] != 1 || !constant(c->lo[i], &n) || !constant(y->type->dim[1 + i], &n)) return false;
+	if (!constant(y->type->dim[c->n + 1], &out) || !constant(y->type->dim[0], &in) || out < LEAST_RESULTS) return false;
+	Buf *to = lower_info(L, y)->buf, *bx = lower_value_buf(L, x), *bg = lower_value_buf(L, g);
+	Nest *s = stage_new(L, y, to, "convweight");
+	Node *r = node_add(L, s->body, N_RAW, DT_f32);
+	DimCtx *d = L->dims;
+	r->mode = "convweight";
+	r->buf = to, r->src = bx, r->src2 = bg;
+	to->writes++, bx->reads++, bg->reads++;
+	r->nindex = y->type->rank;
+	r->index = NEW_ARRAY(L->a, Index, r->nindex + 1);
+	for (int i = 0; i < r->nindex; i++) r->index[i] = index_dim(L, dim_int(d, 0));
+	r->number = block_rows(g->type);
+	int64_t *p = NEW_ARRAY(L->a, int64_t, 3 * c->n + 1), taps;
+	for (int i = 0; i < c->n; i++) p[i] = c->dilation[i], constant(c->lo[i], &p[c->n + i]), p[2 * c->n + i] = c->step[i];
+	p[3 * c->n] = 1;
+	r->ints = p, r->nints = 3 * c->n + 1;
+	int last = c->n - 1; /* of the spatial axes: across; the one before it: down */
+	int64_t high = 1;
+	if (c->n > 1) constant(y->type->dim[last], &taps), high = (r->number - 1) * p[last - 1] + (taps - 1) * p[2 * c->n + last - 1] + 1;
+	Dim cot = dim_scale(d, g->type->dim[1 + last], (out + PANEL - 1) / PANEL * PANEL * r->number, 1);
+	Dim size = dim_add(d, cot, dim_scale(d, x->type->dim[1 + last], high * 16, 1));
+	r->buf2 = lower_buf(L, BUF_ARENA, type_get(L->m, DT_f32, 1, &size), NULL, "rows");
+	r->buf2->writes++;
+	return true;
+}

@@ -16,4 +16,7 @@ typedef struct ConvKernel {
 const ConvKernel *conv_kernel(Lower *L, const ConvSpec *c, Value *w, const Type *x, const Type *y);
 /* The nest that calls it: a call for each row of the result, or for each sample where the weight is too large to be read again for each. */
 void conv_call_kernel(Lower *L, const ConvKernel *k, const ConvSpec *c, Op *op);
+/* A convolution of transposed operands, as the rule of the weight's derivative writes it: a kernel that reads them as they lie. False: op is
+ * none, or its shape does not fit. */
+bool conv_call_weight_kernel(Lower *L, const ConvSpec *c, Op *op);
 #endif

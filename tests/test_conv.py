@@ -21,6 +21,11 @@ CASES = {
     "conv2d": ("conv2d(x, w, padding=1)", (2, 6, 5, 3), (4, 3, 3, 3), dict(padding=[(1, 1)] * 2)),
     "conv2d-all": ("conv2d(x, w, stride=(2, 1), padding=(2, 1), dilation=(1, 2), groups=2)", (2, 7, 6, 4), (6, 3, 2, 2),
                    dict(window_strides=[2, 1], padding=[(2, 2), (1, 1)], rhs_dilation=[1, 2], feature_group_count=2)),
+    # wide enough for the tuned kernels, forward and by the weight
+    "wide1d": ("conv1d(x, w, stride=2, padding=2)", (3, 21, 5), (12, 4, 5), dict(window_strides=[2], padding=[(2, 2)])),
+    "wide2d": ("conv2d(x, w, padding=1)", (2, 9, 30, 17), (40, 3, 3, 17), dict(padding=[(1, 1)] * 2)),
+    "wide2d-all": ("conv2d(x, w, stride=(2, 3), padding=(2, 1), dilation=(1, 2))", (2, 13, 14, 20), (9, 3, 2, 20), dict(window_strides=[2, 3], padding=[(2, 2), (1, 1)], rhs_dilation=[1, 2])),
+    "wide3d": ("conv3d(x, w, padding=(1, 1, 0), stride=(1, 2, 1))", (2, 3, 5, 6, 3), (10, 2, 3, 3, 3), dict(window_strides=[1, 2, 1], padding=[(1, 1), (1, 1), (0, 0)])),
     "depthwise": ("conv2d(x, w, padding=1, groups=5)", (1, 5, 6, 5), (10, 3, 3, 1), dict(padding=[(1, 1)] * 2, feature_group_count=5)),
     "conv2d-1x1": ("conv2d(x, w)", (2, 4, 3, 6), (5, 1, 1, 6), {}),
     "conv2d-1x1-stride": ("conv2d(x, w, stride=2)", (2, 5, 4, 6), (5, 1, 1, 6), dict(window_strides=[2, 2])),

@@ -144,3 +144,38 @@ def test_winograd(mlxcc, irtool, tmp_path, shape, constant):
         assert np.abs(got - exact).max() < 5e-5
     lib = c_kit.build(mlxcc, text, tmp_path, ("-O1", "-march=native"), options=("--conv=exact",))
     assert lib and "mx_wino" not in (tmp_path / "f.c").read_text()
+
+
+# --- the weight's derivative --------------------------------------------------------------------------------------------------------------
+def transposed_conv_program(xs, ws, step, pad, dilation):
+    """The program of the rule: x and the cotangent with samples and channels exchanged."""
+    r = np.random.default_rng(9)
+    out = result_shape(xs, ws, conv_of(len(step), step=step, lo=pad, hi=pad, dilation=dilation))
+    x, g = r.normal(size=xs).astype("f4"), r.normal(size=out).astype("f4")
+    n = len(step)
+    swap = [n + 1, *range(1, n + 1), 0]
+    hi = [(k - 1) * d + (o - 1) * s + 1 - e - p for k, d, o, s, e, p in zip(ws[1:], dilation, out[1:], step, xs[1:], pad)]
+    at = conv_of(n, step=dilation, lo=pad, hi=hi, dilation=step)
+    want = (ws[-1], *ws[1:-1], ws[0])
+    case = Case("conv", [x, g], at, np.zeros(want, "f4"))
+    program = Program("conv", [case])
+    t = [op_kit.type_text(x), op_kit.type_text(g), op_kit.type_text(x.transpose(swap)), op_kit.type_text(g.transpose(swap)), op_kit.type_text(case.expected[0])]
+    attrs = ", ".join(f"{k}={op_kit.attr_text(v)}" for k, v in at.items())
+    perm = op_kit.attr_text(swap)
+    program.text = (f'module "t" stage "tensor"\n\nfunc @f(%arg0: {t[0]}, %arg1: {t[1]}) -> ({t[4]}) {{\n  %a = transpose %arg0 {{perm={perm}}} : {t[2]}\n'
+                    f"  %b = transpose %arg1 {{perm={perm}}} : {t[3]}\n  %r = conv %a, %b {{{attrs}}} : {t[4]}\n  return %r\n}}\n")
+    return program
+
+
+@pytest.mark.parametrize("xs,ws,step,pad,dilation", [((2, 9, 30, 17), (40, 3, 3, 17), [1, 1], [1, 1], [1, 1]), ((1, 13, 14, 20), (9, 3, 2, 20), [2, 3], [2, 1], [1, 2]),
+                                                     ((3, 21, 5), (65, 4, 5), [2], [2], [1]), ((2, 3, 5, 6, 3), (10, 2, 3, 3, 3), [1, 2, 1], [1, 1, 0], [1, 1, 1]),
+                                                     ((1, 2, 2, 16), (8, 5, 5, 16), [1, 1], [2, 2], [1, 1])], ids=lambda v: "x".join(map(str, v)))
+def test_weight_derivative(mlxcc, irtool, tmp_path, xs, ws, step, pad, dilation):
+    program = transposed_conv_program(xs, ws, step, pad, dilation)
+    (tmp_path / "f.ir").write_text(c_kit.exported(program.text, 2, 1))
+    loops = subprocess.run([mlxcc, str(tmp_path / "f.ir"), "--emit=loops", "-o", "-"], capture_output=True, text=True).stdout
+    assert " convweight " in loops
+    want = op_kit.interpret(irtool, program)[0]
+    for width, flags in WIDTHS.items():
+        got = c_kit.run(mlxcc, program, ("-O1", *c_kit.STRICT, *flags))[0]
+        assert np.abs(got - want).max() <= 2e-6 * np.abs(want).max() * np.sqrt(xs[0] * xs[1]), width
