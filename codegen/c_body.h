@@ -13,6 +13,8 @@ typedef struct Use {
 struct VecLoop {
 	const Axis *axis;
 	int bits;           /* of a lane: 32, 64 */
+	const Axis *row;    /* four rows of it at a time; NULL: one */
+	const char *sum;    /* what the store combines with, in a register over several rows; NULL: memory */
 	const char *active; /* how many lanes are in use; NULL: all */
 	Decided decided;    /* in the part of the loop that is being printed */
 	Map varies, done;   /* nodes; done: printed before the loop */
@@ -41,6 +43,9 @@ Scalar reduce_identity(OpCode op, DType d);
 /* c_vector.c */
 /* The loop over axis[n - 1], or all of axis[0..n) where that axis says they are flat: vectors, then what is left. */
 void vector_loop(Emit *e, const Axis *const *axis, int n, Body *b);
+/* b adds rows axis[n - 2] to memory: the loops over them and axis[n - 1] take four rows at a time, one after the other. */
+bool vector_rows_fit(const Axis *const *axis, int n, const Body *b);
+void vector_rows(Emit *e, const Axis *const *axis, int n, Body *b);
 void vector_reduce(Emit *e, Node *n);
 /* Prints n as a vector, or what was decided about it; false: it is a scalar here. */
 bool vector_node(Emit *e, Body *b, Node *n);

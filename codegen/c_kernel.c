@@ -106,6 +106,12 @@ static void emit_nest(Emit *e, const Axis *const *axis, int n, int skip, Body *b
 {
 	if (n > skip && axis[n - 1]->vec) {
 		int outer = n - 1 - axis[n - 1]->flat;
+		if (n - 2 >= skip && vector_rows_fit(axis, n, b)) {
+			for (int i = skip; i < n - 2; i++) open_axis(e, axis[i]);
+			vector_rows(e, axis, n, b);
+			for (int i = skip; i < n - 2; i++) close_axis(e);
+			return;
+		}
 		for (int i = skip; i < outer; i++) open_axis(e, axis[i]);
 		vector_loop(e, axis, n, b);
 		for (int i = skip; i < outer; i++) close_axis(e);
@@ -195,6 +201,7 @@ static const char *kernel_attribute(const Kernel *k)
 void emit_kernel(Emit *e, Kernel *k)
 {
 	Used u = {e->a, {0}};
+	e->kernel = k;
 	name_axes(e, k);
 	for (int i = 0; i < k->nstages; i++) stage_accesses(k->stages[i], use_buf, &u);
 	if (!has_loops(k)) {

@@ -258,10 +258,15 @@ static void store_lanes(Emit *e, Node *n)
 	if (n->mode) {
 		OpCode op = OP_add;
 		op_find(n->mode, &op);
-		const char *old = e->vec->active ? arena_printf(e->a, "mx_ldn_%s(%s, %s, %s)", dtype_name(d), p, e->vec->active, zero_text(e, d))
-		                                 : arena_printf(e->a, "mx_ld_%s(%s)", dtype_name(d), p);
+		const char *old = e->vec->sum      ? e->vec->sum
+		                  : e->vec->active ? arena_printf(e->a, "mx_ldn_%s(%s, %s, %s)", dtype_name(d), p, e->vec->active, zero_text(e, d))
+		                                   : arena_printf(e->a, "mx_ld_%s(%s)", dtype_name(d), p);
 		const char *both[] = {old, x};
 		x = apply_lanes(e, op, d, both, both);
+		if (e->vec->sum) {
+			emit_line(e, "%s = %s;", e->vec->sum, x);
+			return;
+		}
 	}
 	if (e->vec->active) emit_line(e, "mx_stn_%s(%s, %s, %s);", dtype_name(d), p, x, e->vec->active);
 	else emit_line(e, "mx_st_%s(%s, %s);", dtype_name(d), p, x);
@@ -418,8 +423,94 @@ static Dim flat_extent(Emit *e, const Axis *const *axis, int n)
 	return d;
 }
 
+/* --- the next row -------------------------------------------------------------------------------------------------------------------- */
+typedef struct Ahead {
+	Emit *e;
+	const Axis *outer, *at; /* the loop over rows; the loop that asks */
+	const Buf *seen[16];
+	int n;
+} Ahead;
+
+static bool depends_on(const Index *index, int n, const Axis *x)
+{
+	for (int i = 0; i < n; i++)
+		for (int k = 0; k < index[i].n; k++) {
+			if (index[i].term[k].node) return false;
+			if (index[i].term[k].axis == x) return true;
+		}
+	return false;
+}
+
+/* An access to neighbours in a vector loop of the kernel whose row moves with the outer loop. */
+static void ahead_node(void *p, Node *n)
+{
+	Ahead *a = p;
+	Emit *e = a->e;
+	bool write = n->kind == N_STORE;
+	int64_t step;
+	if ((!write && n->kind != N_LOAD) || !(write ? a->at->ahead_out : a->at->ahead) || buf_is_value(n->buf)) return;
+	if (n->buf->space == BUF_ROW || n->buf->space == BUF_CONST || !depends_on(n->index, n->nindex, a->outer)) return;
+	for (int i = 0; i < a->n; i++)
+		if (a->seen[i] == n->buf) return;
+	for (int i = 0; i < n->nindex; i++)
+		for (int k = 0; k < n->index[i].n; k++) {
+			const Axis *x = n->index[i].term[k].axis;
+			if (!x || !x->vec || x->flat || !dim_is_const(access_step(e->m->dims, n->buf, n->index, x), &step) || step != 1) continue;
+			const char *name = x->name, *row = a->outer->name;
+			((Axis *)x)->name = a->at->name;
+			/* what is written later in this row is asked for now, what is read in the next one */
+			if (!write) ((Axis *)a->outer)->name = arena_printf(e->a, "(%s + 1)", row);
+			emit_line(e, "%s(%s);", write ? "MX_AHEAD_W" : "MX_AHEAD", address(e, n->buf, n->index));
+			((Axis *)a->outer)->name = row;
+			((Axis *)x)->name = name;
+			if (a->n < 16) a->seen[a->n++] = n->buf;
+			return;
+		}
+}
+
+static void emit_ahead(Emit *e, const Axis *at)
+{
+	const Kernel *k = e->kernel;
+	const Nest *s = k->stages[0];
+	int outer = k->nstages > 1 ? k->nouter : s->naxis;
+	if (!outer || !(at->ahead || at->ahead_out)) return;
+	Ahead a = {.e = e, .outer = k->nstages > 1 ? k->outer[outer - 1] : s->axis[outer - 1], .at = at};
+	for (int i = 0; i < k->nstages; i++) body_walk(k->stages[i]->body, ahead_node, &a);
+}
+
+/* Four rows are added to a vector that is loaded and stored once. */
+static void body_of_rows(Emit *e, VecLoop *v, Body *b, const char *active)
+{
+	const Axis *row = v->row;
+	Node *s = b->last;
+	const char *sum = temp(e, "sum"), *r = temp(e, "r"), *name = row->name, *at = temp(e, name), *t = dtype_name(s->buf->type->dtype);
+	VecLoop *old = e->vec;
+	v->active = active;
+	e->vec = v;
+	const char *p = address(e, s->buf, s->index), *zero = zero_text(e, s->buf->type->dtype);
+	if (active) emit_line(e, "%s %s = mx_ldn_%s(%s, %s, %s);", vector_type(e, s->buf->type->dtype), sum, t, p, active, zero);
+	else emit_line(e, "%s %s = mx_ld_%s(%s);", vector_type(e, s->buf->type->dtype), sum, t, p);
+	emit_line(e, "MX_UNROLL(4) for (int %s = 0; %s < 4; %s++) {", r, r, r);
+	e->indent++;
+	emit_line(e, "const ptrdiff_t %s = %s + %s;", at, name, r);
+	((Axis *)row)->name = at;
+	v->sum = sum;
+	emit_body(e, b);
+	v->sum = NULL;
+	((Axis *)row)->name = name;
+	close_block(e);
+	if (active) emit_line(e, "mx_stn_%s(%s, %s, %s);", t, p, sum, active);
+	else emit_line(e, "mx_st_%s(%s, %s);", t, p, sum);
+	e->vec = old;
+}
+
 static void body_with(Emit *e, VecLoop *v, Body *b, const char *active)
 {
+	if (v->row) {
+		body_of_rows(e, v, b, active);
+		return;
+	}
+	if (!active) emit_ahead(e, v->axis);
 	VecLoop *old = e->vec;
 	v->active = active;
 	e->vec = v;
@@ -529,6 +620,40 @@ void vector_loop(Emit *e, const Axis *const *axis, int n, Body *b)
 	hoist(e, &v, b, dim_is_const(extent, &count) && count > 0);
 	loop_pieces(e, &v, b, "0", emit_dim(e, extent), !v.axis->mask, 0);
 	e->nflat = 0;
+}
+
+bool vector_rows_fit(const Axis *const *axis, int n, const Body *b)
+{
+	const Node *s = b->last;
+	if (n < 2 || axis[n - 1]->flat || !s || s->kind != N_STORE || !s->mode || depends_on(s->index, s->nindex, axis[n - 2])) return false;
+	for (const Node *x = b->first; x; x = x->next)
+		if (x->body || (x->kind == N_STORE && x != s)) return false;
+	for (int i = 0; i < s->nindex; i++)
+		for (int k = 0; k < s->index[i].n; k++)
+			if (s->index[i].term[k].node) return false;
+	return true;
+}
+
+void vector_rows(Emit *e, const Axis *const *axis, int n, Body *b)
+{
+	const Axis *x = axis[n - 1], *row = axis[n - 2];
+	const char *i = row->name, *rows = emit_dim(e, row->extent), *cols = emit_dim(e, x->extent);
+	VecLoop v;
+	count_body(e, b);
+	emit_line(e, "{");
+	e->indent++;
+	emit_line(e, "ptrdiff_t %s = 0;", i);
+	emit_line(e, "for (; %s + 4 <= %s; %s += 4) {", i, rows, i);
+	e->indent++;
+	vec_begin(e, &v, axis, n);
+	v.row = row;
+	loop_piece(e, &v, b, "0", cols, !x->mask);
+	close_block(e);
+	emit_line(e, "for (; %s < %s; %s++) {", i, rows, i);
+	e->indent++;
+	vector_loop(e, axis, n, b);
+	close_block(e);
+	close_block(e);
 }
 
 /* --- sums along the lanes ------------------------------------------------------------------------------------------------------------ */

@@ -24,6 +24,7 @@ typedef struct Emit {
 	Map symbols; /* interned C names at file scope */
 	Map counted; /* Body: its uses are counted */
 	VecLoop *vec;
+	const Kernel *kernel; /* that is being printed */
 	const Axis *const *flat; /* axes that run as part of the innermost loop: left out of indices */
 	int nflat;
 	int next_temp;

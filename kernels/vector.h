@@ -69,6 +69,21 @@
 #define MX_NO_UNROLL
 #endif
 
+/* @def MX_AHEAD */
+/* In a vector loop: the line at p is read (MX_AHEAD_W: written) when the loop over rows comes round. */
+#if MX_W > 1
+#define MX_AHEAD(p) MX_PREFETCH(p)
+#else
+#define MX_AHEAD(p) ((void)0)
+#endif
+
+/* @def MX_AHEAD_W */
+#if MX_W > 1
+#define MX_AHEAD_W(p) MX_PREFETCH_W(p)
+#else
+#define MX_AHEAD_W(p) ((void)0)
+#endif
+
 /* @def MX_PARTS */
 /* A loop over the vectors that hold 64 partial results, which are to stay in registers. */
 #if MX_W > 1

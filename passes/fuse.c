@@ -4,6 +4,7 @@
  * accessed by both at exactly the row of the outer axes: then row by row in order is the same as one after the other. Values that no
  * other step touches become row buffers (BUF_ROW). Needs lowered loop IR, keeps the order of all sums. */
 #include "loop_walk.h"
+#include "merge.h"
 
 enum { MAX_STAGES = 24, ROW_STACK_BYTES = 4096, KERNEL_STACK_BYTES = 16384 };
 
@@ -138,7 +139,8 @@ static bool fuse_list(Arena *a, StepList *list)
 /* --- row buffers --------------------------------------------------------------------------------------------------------------------- */
 typedef struct Owner {
 	Kernel *kernel;
-	bool other;
+	bool other;      /* must stay whole: another kernel, a step, a row out of line */
+	bool read, held; /* by a kernel; by a step or as the memory of another buffer */
 } Owner;
 typedef struct Owners {
 	Arena *a;
@@ -158,7 +160,7 @@ static Owner *owner_of(Owners *o, Buf *b)
 
 static void other_use(Owners *o, Buf *b)
 {
-	for (; b; b = b->space == BUF_ALIAS ? b->base : NULL) owner_of(o, b)->other = true;
+	for (; b; b = b->space == BUF_ALIAS ? b->base : NULL) owner_of(o, b)->other = owner_of(o, b)->held = true;
 }
 
 static void note_access(void *p, Nest *s, Buf *b, const Index *index, int nindex, int kind)
@@ -166,8 +168,13 @@ static void note_access(void *p, Nest *s, Buf *b, const Index *index, int nindex
 	Owners *o = p;
 	Owner *w = owner_of(o, b);
 	bool aligned = !(kind & ACCESS_WHOLE) && index_aligned(index, nindex, o->now->outer, o->now->nouter);
-	if (b->space == BUF_ALIAS || (w->kernel && w->kernel != o->now) || !aligned || o->now->nstages < 2) other_use(o, b);
+	if (b->space == BUF_ALIAS || (w->kernel && w->kernel != o->now) || !aligned || o->now->nstages < 2) {
+		bool held = w->held;
+		other_use(o, b);
+		if (b->space != BUF_ALIAS) w->held = held;
+	}
 	w->kernel = o->now;
+	w->read |= (kind & ACCESS_READ) != 0;
 	(void)s;
 }
 
@@ -216,11 +223,63 @@ static void make_rows(Module *m, LoopFunc *f)
 	}
 }
 
+/* --- stores that nobody reads any more: the value went on in its loop ---------------------------------------------------------------- */
+static bool is_dead(const Owners *o, const Node *n)
+{
+	const Owner *w = n->kind == N_STORE ? map_get(&o->of, n->buf) : NULL;
+	return w && !n->mode && !w->read && !w->held && (n->buf->space == BUF_ARENA || n->buf->space == BUF_ROW);
+}
+
+static void drop_in(const Owners *o, Body *b)
+{
+	for (Node *n = b ? b->first : NULL, *last = NULL; n; n = n->next) {
+		drop_in(o, n->body), drop_in(o, n->other);
+		if (!is_dead(o, n)) {
+			last = n;
+			continue;
+		}
+		n->buf->writes--;
+		if (last) last->next = n->next;
+		else b->first = n->next;
+		if (b->last == n) b->last = last;
+	}
+}
+
+static void merge_step(void *p, StepList *list, Step *s)
+{
+	Owners *o = p;
+	(void)list;
+	if (s->kind == STEP_KERNEL && merge_stages(o->a, s->kernel)) o->now = s->kernel;
+}
+
+static void drop_step(void *p, StepList *list, Step *s)
+{
+	(void)list;
+	for (int i = 0; s->kind == STEP_KERNEL && s->kernel->nstages && i < s->kernel->nstages; i++) drop_in(p, s->kernel->stages[i]->body);
+}
+
+/* Stages of a kernel in one loop; what only they handed on is not stored. */
+static bool merge_loops(Arena *a, LoopFunc *f)
+{
+	Owners o = {a, {0}, NULL};
+	map_init(&o.of, a);
+	steps_walk(&f->steps, merge_step, &o);
+	if (!o.now) return false;
+	Owners of = {a, {0}, NULL};
+	map_init(&of.of, a);
+	steps_walk(&f->steps, note_step, &of);
+	for (int i = 0; i < f->bufs.n; i++)
+		if (f->bufs.at[i]->space == BUF_ALIAS) other_use(&of, f->bufs.at[i]->base);
+	steps_walk(&f->steps, drop_step, &of);
+	return true;
+}
+
 bool fuse_program(Program *p)
 {
 	bool changed = false;
 	for (int i = 0; i < p->funcs.n; i++) {
 		changed |= fuse_list(p->m->arena, &p->funcs.at[i]->steps);
+		changed |= merge_loops(p->m->arena, p->funcs.at[i]);
 		make_rows(p->m, p->funcs.at[i]);
 	}
 	return changed;

@@ -24,6 +24,8 @@ typedef struct Axis {
 	int vec;   /* bits of a lane where the loop runs in vectors, 32 or 64; 0: one element at a time */
 	int flat;  /* of a vector loop: how many of the axes around it run as part of it */
 	bool mask; /* of a vector loop: the extent is not a multiple of every width; the last elements take a vector of fewer lanes */
+	/* of a vector loop in a loop over rows: it asks for the next row of what the kernel reads, and of what it writes */
+	bool ahead, ahead_out;
 } Axis;
 
 /* An affine index: sum of coef * (axis or integer node) + add. */

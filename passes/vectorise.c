@@ -364,11 +364,69 @@ static void vectorise_stage(Vectoriser *v, const Kernel *k, Nest *s)
 	unmark_axis(x);
 }
 
+/* --- rows: which loop asks for the next one ------------------------------------------------------------------------------------------ */
+typedef struct RowLoop {
+	const Axis *axis;
+	bool dear, reads, writes; /* computes dear functions; touches memory of the caller or the arena */
+} RowLoop;
+typedef struct RowLoops {
+	RowLoop at[8];
+	int n;
+	RowLoop now;
+} RowLoops;
+
+static void note_row_node(void *p, Node *n)
+{
+	RowLoop *r = p;
+	bool far =
+	    n->buf && (n->buf->space == BUF_PARAM || n->buf->space == BUF_RESULT || n->buf->space == BUF_ARENA || n->buf->space == BUF_ALIAS);
+	r->dear |= n->kind == N_OP && !(op_row(n->op)->flags & OPF_CHEAP);
+	r->reads |= n->kind == N_LOAD && far;
+	r->writes |= n->kind == N_STORE && far;
+}
+
+static void note_row_loop(RowLoops *l, const Axis *x, Body *b)
+{
+	RowLoop r = {.axis = x};
+	body_walk(b, note_row_node, &r);
+	if (l->n < 8) l->at[l->n++] = r;
+}
+
+static void find_row_loops(RowLoops *l, Body *b)
+{
+	for (Node *n = b ? b->first : NULL; n; n = n->next)
+		if (n->naxis && n->axis[n->naxis - 1]->vec && n->kind == N_REDUCE) note_row_loop(l, n->axis[n->naxis - 1], n->body);
+}
+
+/* Spread over the loop that takes longest: lines that are asked for in a burst stall everything else. So the one with dear functions; else
+ * reads in the first loop and, where there is one before the loop that writes, writes in the second. */
+static void choose_ahead(const Kernel *k)
+{
+	RowLoops l = {.n = 0};
+	int outer = k->nstages > 1 ? k->nouter : 0, writes = -1, dear = -1;
+	for (int i = 0; i < k->nstages; i++) {
+		Nest *s = k->stages[i];
+		if (s->init) return;
+		find_row_loops(&l, s->body);
+		if (k->nstages > 1 && s->naxis == outer + 1 && s->axis[outer]->vec) note_row_loop(&l, s->axis[outer], s->body);
+	}
+	if (!l.n || (k->nstages > 1 ? k->nouter : k->stages[0]->naxis) == 0) return;
+	for (int i = l.n - 1; i >= 0; i--) {
+		if (l.at[i].writes) writes = i;
+		if (l.at[i].dear) dear = i;
+	}
+	((Axis *)l.at[dear >= 0 ? dear : 0].axis)->ahead = true;
+	if (writes < 0) return;
+	int at = dear >= 0 && dear < writes ? dear : writes >= 1 ? (writes > 1 ? 1 : 0) : -1;
+	if (at >= 0) ((Axis *)l.at[at].axis)->ahead_out = true;
+}
+
 static void vectorise_list(Vectoriser *v, StepList *list)
 {
 	for (int i = 0; i < list->n; i++) {
 		Step *s = list->at[i];
 		for (int k = 0; s->kind == STEP_KERNEL && k < s->kernel->nstages; k++) vectorise_stage(v, s->kernel, s->kernel->stages[k]);
+		if (s->kind == STEP_KERNEL) choose_ahead(s->kernel);
 		vectorise_list(v, &s->head);
 		vectorise_list(v, &s->body);
 		vectorise_list(v, &s->other);
