@@ -540,7 +540,7 @@ static void emit_raw(Emit *e, Node *n)
 		key[n->number] = (Index){NULL, 0, dim_int(e->m->dims, 0)};
 		emit_line(e, "%s(%s, %s, %s);", emit_template(e, "random_bits", n->dtype), address(e, n->src, key), address(e, n->buf, n->index),
 		          emit_dim(e, n->hi));
-	} else if (!emit_linalg(e, n)) {
+	} else if (!emit_linalg(e, n) && !emit_composite(e, n)) {
 		const char *dst = buf_is_value(n->buf) ? arena_printf(e->a, "&%s", buf_text(e, n->buf)) : buf_text(e, n->buf);
 		const char *src = buf_is_value(n->src) ? arena_printf(e->a, "&%s", buf_text(e, n->src)) : buf_text(e, n->src);
 		if (n->buf->type->dtype != DT_bool) {

@@ -51,6 +51,8 @@ const char *scalar_text(Emit *e, Scalar s);
 bool emit_linalg(Emit *e, Node *n);
 /* c_conv.c: the call of a convolution kernel; false: n is none */
 bool emit_conv(Emit *e, Node *n);
+/* c_composite.c: calls of kernels that stand for composite functions; false: none of them. */
+bool emit_composite(Emit *e, Node *n);
 /* c_kernel.c */
 void emit_kernel(Emit *e, Kernel *k); /* the function to e->code, the call at e->out */
 /* c_func.c */

@@ -261,6 +261,28 @@ static Val instance_call(Elab *e, const Traced *t, CallArgs *a)
 	return traced_result(e, t, op->out);
 }
 
+static void put_argument(Elab *e, StrBuf *b, const char *sep, const char *name, Val v)
+{
+	const char *text = v.kind == V_NONE ? "none" : v.kind == V_BOOL ? (v.u.b ? "true" : "false") : v.kind == V_STR ? arena_strndup(e->arena, v.u.str.at, v.u.str.n) : NULL;
+	if (v.kind == V_INT) text = arena_printf(e->arena, "%lld", (long long)v.u.i);
+	if (v.kind == V_FLOAT) text = arena_printf(e->arena, "%.17g", v.u.f);
+	if (text) sb_printf(b, "%s%s=%s", sep, name, text);
+	else if (any_tensor(e, v) || v.kind == V_LIST) sb_printf(b, "%s%s", sep, name);
+}
+
+/* What a kernel that stands for the function must know: "f(q, k, scale=0.5)", tensors by name in the order of the IR function's parameters,
+ * arguments known while compiling with their values. */
+static const char *composite_text(Elab *e, const Fn *f, const CallArgs *a)
+{
+	StrBuf b;
+	sb_init(&b, e->arena);
+	sb_printf(&b, "%s(", f->name.text);
+	for (int i = 0; i < a->n && i < f->params.n; i++) put_argument(e, &b, i ? ", " : "", f->params.at[i]->name.text, a->at[i]);
+	for (int i = 0; i < a->nnamed; i++) put_argument(e, &b, i + a->n ? ", " : "", a->names[i], a->named[i]);
+	sb_put(&b, ")");
+	return module_str(e->m, sb_text(&b));
+}
+
 /* A composite function keeps its name in the IR. With nothing but compile-time arguments it is evaluated like any other. */
 Val composite_call(Elab *e, const FnVal *f, CallArgs *a)
 {
@@ -278,7 +300,7 @@ Val composite_call(Elab *e, const FnVal *f, CallArgs *a)
 		at[i] = a->at[i].kind == V_LIST ? val_tensor(elab_tensor(e, a->at[i], NULL, a->loc, "an argument")) : a->at[i];
 	plain.at = at;
 	Traced t = trace(e, call_direct, (void *)f, &plain, NULL, f->fn->name.text, a->loc);
-	t.func->composite = module_str(e->m, f->fn->name.text);
+	t.func->composite = composite_text(e, f->fn, &plain);
 	t.func->loc = f->fn->loc;
 	if (!t.ncaptured && !e->quiet) {
 		Instance *i = NEW(e->arena, Instance);

@@ -6,6 +6,7 @@
  * The callee's symbolic dims are replaced by the caller's.
  */
 #include <string.h>
+#include "composite.h"
 #include "passes.h"
 #include "rebuild.h"
 #include "walk.h"
@@ -27,6 +28,7 @@ static void count_call(void *ctx, Op *call)
 
 static bool wanted(Inline *in, const Func *f)
 {
+	if (composite_kernel(f)) return false;
 	bool once = (intptr_t)map_get(&in->calls, f) == 1 && !f->exported && !f->is_test;
 	return once || block_op_count(f->body) <= SMALL_OPS;
 }

@@ -86,6 +86,8 @@ struct Node {
 	Scalar value;
 	Buf *buf, *buf2, *src, *src2;
 	Buf *table; /* N_RAW: read */
+	Buf **uses; /* N_RAW: read */
+	int nuses;
 	Index *index;
 	int nindex;
 	Dim lo, hi;

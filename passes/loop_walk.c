@@ -44,6 +44,7 @@ static void visit_node(void *p, Node *n)
 		if (n->buf2) v->fn(v->ctx, v->s, n->buf2, NULL, 0, ACCESS_WRITE | ACCESS_WHOLE);
 		if (n->src) v->fn(v->ctx, v->s, n->src, NULL, 0, ACCESS_READ | ACCESS_WHOLE);
 		if (n->src2) v->fn(v->ctx, v->s, n->src2, NULL, 0, ACCESS_READ | ACCESS_WRITE | ACCESS_WHOLE);
+		for (int i = 0; i < n->nuses; i++) v->fn(v->ctx, v->s, n->uses[i], NULL, 0, ACCESS_READ | ACCESS_WHOLE);
 		if (n->table) v->fn(v->ctx, v->s, n->table, NULL, 0, ACCESS_READ | ACCESS_WHOLE);
 		break;
 	default: break;

@@ -4,6 +4,7 @@
 #include <ctype.h>
 #include <string.h>
 #include "c_names.h"
+#include "composite.h"
 #include "lower.h"
 #include "lower_uses.h"
 
@@ -314,6 +315,11 @@ static LoopFunc *lower_func(Lower *parent, Func *f);
 
 static void step_call(Lower *L, Op *op)
 {
+	const CompositeKernel *kernel = composite_kernel(op_attr(op, AT_func)->v.func);
+	if (kernel) {
+		kernel->lower(L, op, result_buf(L, op->out[0]));
+		return;
+	}
 	LoopFunc *callee = lower_func(L, op_attr(op, AT_func)->v.func);
 	Buf **args = NEW_ARRAY(L->a, Buf *, op->nin + 1), **out = NEW_ARRAY(L->a, Buf *, op->nout + 1);
 	for (int k = 0; k < op->nin; k++) args[k] = lower_value_buf(L, op->in[k]);
