@@ -263,7 +263,10 @@ static Val instance_call(Elab *e, const Traced *t, CallArgs *a)
 
 static void put_argument(Elab *e, StrBuf *b, const char *sep, const char *name, Val v)
 {
-	const char *text = v.kind == V_NONE ? "none" : v.kind == V_BOOL ? (v.u.b ? "true" : "false") : v.kind == V_STR ? arena_strndup(e->arena, v.u.str.at, v.u.str.n) : NULL;
+	const char *text = v.kind == V_NONE   ? "none"
+	                   : v.kind == V_BOOL ? (v.u.b ? "true" : "false")
+	                   : v.kind == V_STR  ? arena_strndup(e->arena, v.u.str.at, v.u.str.n)
+	                                      : NULL;
 	if (v.kind == V_INT) text = arena_printf(e->arena, "%lld", (long long)v.u.i);
 	if (v.kind == V_FLOAT) text = arena_printf(e->arena, "%.17g", v.u.f);
 	if (text) sb_printf(b, "%s%s=%s", sep, name, text);

@@ -6,8 +6,8 @@
  * query heads of a group use the same panels. Where a group has few queries for a head (decoding), keys are read as they lie instead.
  * One micro-kernel multiplies both q k^T and p v: a named accumulator for each of its 2 * MX_TILE_ROWS vectors, which stays in a register.
  *
- * Copied definition by definition into emitted C, like vector.h. Scratch: mx_attention_room floats; ir and passes know its size by
- * MX_TILE_ROWS <= 14, panels of at most 32 keys (passes/lower_attention.c). */
+ * Copied definition by definition into emitted C, like vector.h. The size of the scratch is computed in passes/lower_attention.c, which
+ * knows that MX_TILE_ROWS is at most 14 and a panel has at most 32 keys. */
 #ifndef MX_ATTENTION_H
 #define MX_ATTENTION_H
 #include "vector.h"
@@ -39,15 +39,15 @@ static void mx_tile_product(ptrdiff_t n, const float *a, const float *b, ptrdiff
 {
 #define MX_ZERO_ROW(i) mx_vf c##i##_0 = {0}, c##i##_1 = {0};
 #define MX_LOAD_ROW(i)                                                                                                                     \
-	c##i##_0 = mx_ld_f32(c + (i) * cstride);                                                                                               \
-	c##i##_1 = mx_ld_f32(c + (i) * cstride + MX_W);
+	c##i##_0 = mx_ld_f32(c + (i)*cstride);                                                                                                 \
+	c##i##_1 = mx_ld_f32(c + (i)*cstride + MX_W);
 #define MX_MULTIPLY_ROW(i)                                                                                                                 \
-	x = mx_bc_f32(a[(i) * MX_TILE_STRIDE]);                                                                                                \
+	x = mx_bc_f32(a[(i)*MX_TILE_STRIDE]);                                                                                                  \
 	c##i##_0 += x * b0;                                                                                                                    \
 	c##i##_1 += x * b1;
 #define MX_STORE_ROW(i)                                                                                                                    \
-	mx_st_f32(c + (i) * cstride, c##i##_0);                                                                                                \
-	mx_st_f32(c + (i) * cstride + MX_W, c##i##_1);
+	mx_st_f32(c + (i)*cstride, c##i##_0);                                                                                                  \
+	mx_st_f32(c + (i)*cstride + MX_W, c##i##_1);
 	MX_EACH_ROW(MX_ZERO_ROW)
 	if (more) {
 		MX_EACH_ROW(MX_LOAD_ROW)
@@ -74,7 +74,8 @@ typedef struct mx_attention {
 } mx_attention;
 
 /* @def mx_attention_mask */
-/* Scores s[0..n) of query i against keys from `first` on: what the mask hides becomes the least number, and what lies beyond n keys -inf. */
+/* Scores s[0..n) of query i against keys from `first` on: what the mask hides becomes the least number, and what lies beyond n keys -inf.
+ */
 MX_INLINE void mx_attention_mask(const mx_attention *t, float *s, ptrdiff_t n, ptrdiff_t i, ptrdiff_t first, const void *mask)
 {
 	ptrdiff_t seen = n, j = 0, end = (n + MX_PANEL - 1) / MX_PANEL * MX_PANEL;
@@ -158,8 +159,8 @@ static void mx_attention_values(const mx_attention *t, const float *v, float *to
 
 /* @def mx_attention_tile */
 /* Queries i .. i+rows of one head. room: the tile's queries, scores and result. */
-static void mx_attention_tile(const mx_attention *t, const float *q, const float *panels, const float *v, ptrdiff_t vstride, const char *mask,
-                              ptrdiff_t mask_row, const float *sink, float *o, ptrdiff_t i, ptrdiff_t rows, float *room)
+static void mx_attention_tile(const mx_attention *t, const float *q, const float *panels, const float *v, ptrdiff_t vstride,
+                              const char *mask, ptrdiff_t mask_row, const float *sink, float *o, ptrdiff_t i, ptrdiff_t rows, float *room)
 {
 	enum { TILE = MX_TILE_ROWS * MX_TILE_STRIDE };
 	float *const p = room, *const qt = p + TILE, *const r = qt + (t->depth + MX_KEY_BLOCK - 1) / MX_KEY_BLOCK * TILE;
@@ -168,8 +169,7 @@ static void mx_attention_tile(const mx_attention *t, const float *q, const float
 	if (t->mask == 1 && i + rows + t->keys - t->queries < end) end = i + rows + t->keys - t->queries;
 	for (ptrdiff_t j = 0; j < MX_TILE_ROWS; j++) {
 		const float *row = q + (i + (j < rows ? j : rows - 1)) * t->q[2];
-		for (ptrdiff_t d = 0; d < t->depth; d++)
-			qt[d / MX_KEY_BLOCK * TILE + j * MX_TILE_STRIDE + d % MX_KEY_BLOCK] = t->scale * row[d];
+		for (ptrdiff_t d = 0; d < t->depth; d++) qt[d / MX_KEY_BLOCK * TILE + j * MX_TILE_STRIDE + d % MX_KEY_BLOCK] = t->scale * row[d];
 		max[j] = sink ? *sink : -INFINITY;
 		sum[j] = sink ? 1.0f : 0.0f;
 	}
@@ -213,7 +213,8 @@ static void mx_attention_few(const mx_attention *t, const float *q, const float 
 	for (ptrdiff_t d = 0; d < t->width; d++) x[d] = d < t->depth ? t->scale * q[d] : 0.0f;
 	memset(r, 0, sizeof(float) * (size_t)t->width);
 	for (ptrdiff_t first = 0; first < end; first += MX_KEY_BLOCK) {
-		const ptrdiff_t n = end - first < MX_KEY_BLOCK ? end - first : MX_KEY_BLOCK, whole = t->depth / MX_W * MX_W, rest = t->depth - whole;
+		const ptrdiff_t n = end - first < MX_KEY_BLOCK ? end - first : MX_KEY_BLOCK, whole = t->depth / MX_W * MX_W,
+		                rest = t->depth - whole;
 		const float *row = k + first * t->k[2];
 		for (ptrdiff_t j = 0; j < n; j++, row += t->k[2]) {
 			mx_vf a = mx_bc_f32(0.0f), b = mx_bc_f32(0.0f);

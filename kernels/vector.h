@@ -43,7 +43,7 @@
 
 /* @def MX_INLINE */
 #ifdef __GNUC__
-#define MX_INLINE static inline __attribute__((always_inline))
+#define MX_INLINE static inline __attribute__((always_inline, unused))
 #else
 #define MX_INLINE static inline
 #endif

@@ -179,11 +179,12 @@ static bool read_position(LoopReader *l, Index *out)
 
 static bool read_access(LoopReader *l, Node *n)
 {
-	Index index[MAX_RANK];
+	enum { MAX_INDICES = 32 }; /* of a library call's sizes; an element has at most MAX_RANK */
+	Index index[MAX_INDICES];
 	n->nindex = 0;
 	if (!read_accept(l->r, '[')) return true;
 	do {
-		if (n->nindex == MAX_RANK) return read_fail(l->r, l->r->p, "an access has at most %d indices", MAX_RANK);
+		if (n->nindex == MAX_INDICES) return read_fail(l->r, l->r->p, "an access has at most %d indices", MAX_INDICES);
 		if (!read_position(l, &index[n->nindex++])) return false;
 	} while (read_accept(l->r, ','));
 	n->index = arena_copy(l->r->arena, index, sizeof *index * (size_t)n->nindex);

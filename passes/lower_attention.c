@@ -53,7 +53,8 @@ bool matches_scaled_dot_product_attention(const Func *f)
 	int64_t depth, heads, kv_heads;
 	if (!is_f32(q, 4) || !is_f32(k, 4) || v != k || f->body->nparam != 3 + (m != NULL) + (s != NULL)) return false;
 	if (!composite_value(f, "scale", &n) || q->dim[0] != k->dim[0] || q->dim[3] != k->dim[3]) return false;
-	if (!dim_is_const(q->dim[3], &depth) || depth < 1 || !dim_is_const(q->dim[1], &heads) || !dim_is_const(k->dim[1], &kv_heads)) return false;
+	if (!dim_is_const(q->dim[3], &depth) || depth < 1 || !dim_is_const(q->dim[1], &heads) || !dim_is_const(k->dim[1], &kv_heads))
+		return false;
 	if (kv_heads < 1 || heads % kv_heads) return false;
 	if (s ? !is_f32(s, 1) : !absent(f, "sinks")) return false;
 	if (m) return mask_fits(f, m, q, k);

@@ -122,7 +122,8 @@ static void decide(Lower *L, Op *op)
 		bool repeated = false, memory = false;
 		for (int i = 0; i < me->users.n; i++) {
 			repeated |= repeats(me->users.at[i], v);
-			memory |= needs_memory(me->users.at[i]) && !composite_reads_view(me->users.at[i], v) && me->users.at[i]->block == v->block && !me->users.at[i]->nregion;
+			memory |= needs_memory(me->users.at[i]) && !composite_reads_view(me->users.at[i], v) && me->users.at[i]->block == v->block &&
+			          !me->users.at[i]->nregion;
 		}
 		me->stored = me->yields > 0 || memory || me->cost > LARGE || (me->looped && me->cost > 0) ||
 		             (me->uses > 1 && me->cost > CHEAP_USES) || (repeated && me->cost > 1);
