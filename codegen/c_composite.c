@@ -15,7 +15,7 @@ static void call_attention(Emit *e, Node *n)
 	emit_line(e, "{");
 	e->indent++;
 	emit_line(e, "/* batch, heads, key heads, queries, keys, depth; distances of q, k, v, result, mask; mask, scale */");
-	emit_line(e, "const mx_attention sizes = {%s, %d, %s};", sb_text(&b), (int)n->number, scalar_text(e, n->value));
+	emit_line(e, "const mx_attention sizes = {%s, %d, %s};", sb_text(&b), (int)n->number, scalar_text(e, n->arg[0]->value));
 	const char *sinks = n->nuses > 3 + mask ? buf_text(e, n->uses[3 + mask]) : "NULL";
 	emit_line(e, "mx_attend(&sizes, %s, %s, %s, %s, %d, %s, %s, %s, 0, %s);", buf_text(e, n->uses[0]), buf_text(e, n->uses[1]),
 	          buf_text(e, n->uses[2]), mask ? buf_text(e, n->uses[3]) : "NULL", n->number == 2 ? 1 : 4, sinks, buf_text(e, n->buf),

@@ -10,6 +10,7 @@
  * knows that MX_TILE_ROWS is at most 14 and a panel has at most 32 keys. */
 #ifndef MX_ATTENTION_H
 #define MX_ATTENTION_H
+#include "maths.h"
 #include "vector.h"
 
 /* @def MX_TILE_ROWS */
@@ -93,32 +94,15 @@ MX_INLINE void mx_attention_mask(const mx_attention *t, float *s, ptrdiff_t n, p
 	for (j = seen > 0 ? seen : 0; j < end; j++) s[j] = -INFINITY;
 }
 
-/* @def mx_score_exp_vf */
-/* e^x for x <= 0, below 2^-126 zero, nan stays: e^x = 2^n p with the rounding of adding 1.5 * 2^23. Relative error 1e-7. */
-MX_INLINE mx_vf mx_score_exp_vf(mx_vf x)
-{
-	const mx_vf y = mx_pmax_vf(mx_bc_f32(-88.0f), x), t = y * 1.44269502f + 12582912.0f, k = t - 12582912.0f;
-	const mx_vu n = mx_bits_vf(t) - 0x4b400000u;
-	mx_vf r = y - k * 0.693145752f, p;
-	r = r - k * 1.42860677e-6f;
-	p = r * 1.98756915e-4f + 1.39819995e-3f;
-	p = p * r + 8.33345190e-3f;
-	p = p * r + 4.16657959e-2f;
-	p = p * r + 1.66666655e-1f;
-	p = p * r + 5.00000012e-1f;
-	p = p * (r * r) + r + 1.0f;
-	return p * mx_from_bits_vf((n + 127u) << 23);
-}
-
 /* @def mx_attention_exp */
 /* Scores become exp(s - m), m the largest so far; the row's sum goes on. What is to be done to the row's result: times the value given. */
 MX_INLINE float mx_attention_exp(float *s, ptrdiff_t n, float *max, float *sum)
 {
 	mx_vf top = mx_bc_f32(*max), total = mx_bc_f32(0.0f);
 	for (ptrdiff_t j = 0; j < n; j += MX_W) top = mx_pmax_vf(mx_ld_f32(s + j), top);
-	const float m = mx_hpmax_vf(top), from = m > -INFINITY ? m : 0.0f, rescale = *max == m ? 1.0f : expf(*max - from);
+	const float m = mx_hpmax_vf(top), from = m > -INFINITY ? m : 0.0f, rescale = *max == m ? 1.0f : mx_exp_neg_f32(*max - from);
 	for (ptrdiff_t j = 0; j < n; j += MX_PANEL) {
-		const mx_vf e0 = mx_score_exp_vf(mx_ld_f32(s + j) - from), e1 = mx_score_exp_vf(mx_ld_f32(s + j + MX_W) - from);
+		const mx_vf e0 = mx_exp_neg_vf(mx_ld_f32(s + j) - from), e1 = mx_exp_neg_vf(mx_ld_f32(s + j + MX_W) - from);
 		mx_st_f32(s + j, e0);
 		mx_st_f32(s + j + MX_W, e1);
 		total += e0 + e1;

@@ -112,14 +112,15 @@ void lower_composite_scaled_dot_product_attention(Lower *L, Op *call, Buf *out)
 	}
 	if (s) uses[n++] = lower_value_buf(L, call->in[composite_tensor(f, "sinks")]);
 	Nest *nest = stage_new(L, call->out[0], out, "attention");
+	size_t chars;
+	Node *scale = node_const(L, nest->body, scalar_from_double(strtod(composite_value(f, "scale", &chars), NULL), DT_f32));
 	Node *node = node_add(L, nest->body, N_RAW, DT_f32);
 	node->mode = "attention";
 	node->buf = out;
 	node->uses = uses;
 	node->nuses = n;
 	node->number = mask_kind(f);
-	size_t chars;
-	node->value = scalar_from_double(strtod(composite_value(f, "scale", &chars), NULL), DT_f32);
+	node->arg[node->narg++] = scale;
 	Index sizes[6 + 5 * 3], *at = sizes;
 	const Dim size[6] = {q->dim[0], q->dim[1], k->dim[1], q->dim[2], k->dim[2], q->dim[3]};
 	for (int i = 0; i < 6; i++) *at++ = index_dim(L, size[i]);
