@@ -1,4 +1,5 @@
 /* Fourier transforms: fft of c64, rfft of f32 to half a spectrum, irfft back. The work is kernels/fft.h, whose text emitted C has too. */
+#include <math.h>
 #include "op_fft.h"
 #include "op_util.h"
 #include "../kernels/fft.h"
@@ -24,23 +25,50 @@ static Dim half(Module *m, const DimFacts *f, Dim n)
 	return dim_add(m->dims, dim_floordiv(m->dims, f, n, dim_int(m->dims, 2)), dim_int(m->dims, 1));
 }
 
+bool fft_norm(const char *text, int *norm)
+{
+	static const char *const names[] = {"none", "size", "root"};
+	for (*norm = 0; *norm < 3; ++*norm)
+		if (!strcmp(text, names[*norm])) return true;
+	return false;
+}
+
+float fft_scale(int norm, int64_t n)
+{
+	return norm == 0 ? 1.0f : norm == 1 ? (float)(1.0 / (double)n) : (float)(1.0 / sqrt((double)n));
+}
+
+static float view_scale(const OpView *v, int64_t n)
+{
+	int norm;
+	fft_norm(view_text(v, AT_norm), &norm);
+	return fft_scale(norm, n);
+}
+
+static bool want_norm(Module *m, const OpView *v, const char **why)
+{
+	int norm;
+	if (fft_norm(view_text(v, AT_norm), &norm)) return true;
+	FAIL("the norm of `%s` is none, size or root, not %s", op_row(v->code)->name, view_text(v, AT_norm));
+}
+
 INFER(fft)
 {
 	const Type *t = in_type(v, 0);
-	return want_axis(m, v, t->rank, why) && want_dtype(m, v, DT_c64, why) && one_result(t, type, n);
+	return want_axis(m, v, t->rank, why) && want_norm(m, v, why) && want_dtype(m, v, DT_c64, why) && one_result(t, type, n);
 }
 
 INFER(rfft)
 {
 	const Type *t = in_type(v, 0);
-	if (!want_axis(m, v, t->rank, why) || !want_dtype(m, v, DT_f32, why)) return false;
+	if (!want_axis(m, v, t->rank, why) || !want_norm(m, v, why) || !want_dtype(m, v, DT_f32, why)) return false;
 	return one_result(with_extent(m, v, DT_c64, half(m, f, t->dim[view_int(v, AT_axis)])), type, n);
 }
 
 INFER(irfft)
 {
 	const Type *t = in_type(v, 0);
-	if (!want_axis(m, v, t->rank, why) || !want_dtype(m, v, DT_c64, why)) return false;
+	if (!want_axis(m, v, t->rank, why) || !want_norm(m, v, why) || !want_dtype(m, v, DT_c64, why)) return false;
 	Dim size = view_attr(v, AT_size)->v.dim, have = t->dim[view_int(v, AT_axis)], need = half(m, f, size);
 	if (!dim_provable_nonneg(f, size)) FAIL("`irfft` to %s elements", dim_str(m->arena, size));
 	if (!same_dim(f, have, need))
@@ -85,17 +113,17 @@ static Plan plan(Arena *a, const OpView *v, const Tensor *real)
 EVAL(fft)
 {
 	Plan p = plan(scratch, v, in[0]);
-	mx_fft_c64(in[0]->data, out[0]->data, p.outer, p.n, p.inner, view_flag(v, AT_inverse), p.table, p.room);
+	mx_fft_c64(in[0]->data, out[0]->data, p.outer, p.n, p.inner, view_flag(v, AT_inverse), view_scale(v, p.n), p.table, p.room);
 }
 
 EVAL(rfft)
 {
 	Plan p = plan(scratch, v, in[0]);
-	mx_rfft_f32(in[0]->data, out[0]->data, p.outer, p.n, p.inner, p.table, p.room);
+	mx_rfft_f32(in[0]->data, out[0]->data, p.outer, p.n, p.inner, view_scale(v, p.n), p.table, p.room);
 }
 
 EVAL(irfft)
 {
 	Plan p = plan(scratch, v, out[0]);
-	mx_irfft_c64(in[0]->data, out[0]->data, p.outer, p.n, p.inner, p.table, p.room);
+	mx_irfft_c64(in[0]->data, out[0]->data, p.outer, p.n, p.inner, view_scale(v, p.n), p.table, p.room);
 }

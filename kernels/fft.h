@@ -1,4 +1,4 @@
-/* Fourier transforms of any length: complex to complex, real to half a spectrum and back, all without a factor.
+/* Fourier transforms of any length: complex to complex, real to half a spectrum and back; results are multiplied by `scale`.
  *
  * Compiled into the interpreter and copied, definition by definition, into emitted C (see support.h for the markers), so both do the same
  * operations in the same order and give the same bits without contraction. Lines are transformed 16 at a time: element j of line l of a block
@@ -380,9 +380,10 @@ static void mx_fft_load(const float *re, const float *im, ptrdiff_t step, ptrdif
 }
 
 /* @def mx_fft_store */
-/* The other way round, from parts fr and fi; im NULL: the real parts alone. */
-static void mx_fft_store(float *re, float *im, ptrdiff_t step, ptrdiff_t line, ptrdiff_t n, ptrdiff_t lines, const float *fr, const float *fi)
+/* The other way round, from parts fr and fi, times scale; im NULL: the real parts alone. */
+static void mx_fft_store(float *re, float *im, ptrdiff_t step, ptrdiff_t line, ptrdiff_t n, ptrdiff_t lines, const float *fr, const float *fi, float scale)
 {
+	const mx_vf by = mx_bc_f32(scale);
 	const bool pairs = line == 2 && lines == 16 && im && (im == re + 1 || re == im + 1);
 	for (ptrdiff_t j = 0; j < n; j++) {
 		float *r = re + j * step, *i = im ? im + j * step : re;
@@ -393,21 +394,21 @@ static void mx_fft_store(float *re, float *im, ptrdiff_t step, ptrdiff_t line, p
 #if MX_W > 1
 #define MX_ZIP_LOW(j) ((j) / 2 + (j) % 2 * MX_W)
 #define MX_ZIP_HIGH(j) (((j) + MX_W) / 2 + (j) % 2 * MX_W)
-				const mx_vf even = mx_ld_f32(a + l), odd = mx_ld_f32(b + l);
+				const mx_vf even = mx_ld_f32(a + l) * by, odd = mx_ld_f32(b + l) * by;
 				mx_st_f32(z + 2 * l, MX_SHUFFLE(even, odd, MX_ZIP_LOW));
 				mx_st_f32(z + 2 * l + MX_W, MX_SHUFFLE(even, odd, MX_ZIP_HIGH));
 #else
-				z[2 * l] = a[l], z[2 * l + 1] = b[l];
+				z[2 * l] = a[l] * by, z[2 * l + 1] = b[l] * by;
 #endif
 			}
 		} else if (line == 1 && lines == 16) {
 			for (int l = 0; l < 16; l += MX_W) {
-				mx_st_f32(r + l, mx_ld_f32(fr + 16 * j + l));
-				if (im) mx_st_f32(i + l, mx_ld_f32(fi + 16 * j + l));
+				mx_st_f32(r + l, mx_ld_f32(fr + 16 * j + l) * by);
+				if (im) mx_st_f32(i + l, mx_ld_f32(fi + 16 * j + l) * by);
 			}
 		} else {
-			for (ptrdiff_t l = 0; l < lines; l++) r[l * line] = fr[16 * j + l];
-			for (ptrdiff_t l = 0; im && l < lines; l++) i[l * line] = fi[16 * j + l];
+			for (ptrdiff_t l = 0; l < lines; l++) r[l * line] = fr[16 * j + l] * scale;
+			for (ptrdiff_t l = 0; im && l < lines; l++) i[l * line] = fi[16 * j + l] * scale;
 		}
 	}
 }
@@ -439,13 +440,13 @@ static void mx_fft_turn(ptrdiff_t n1, const float *fr, const float *fi, const fl
 
 /* @def mx_fft_smooth_line */
 /* One line of n, prime factors up to 61; elements `step` and `to` floats apart. */
-static void mx_fft_smooth_line(ptrdiff_t n, const float *re, const float *im, ptrdiff_t step, float *or_, float *oi, ptrdiff_t to, const float *w, float *room)
+static void mx_fft_smooth_line(ptrdiff_t n, const float *re, const float *im, ptrdiff_t step, float *or_, float *oi, ptrdiff_t to, float scale, const float *w, float *room)
 {
 	if (n < 256) {
 		float *x = room, *y = room + 32 * n;
 		mx_fft_load(re, im, step, 0, n, 1, x);
 		x = mx_fft_block(n, w, x, y);
-		mx_fft_store(or_, oi, to, 0, n, 1, x, x + 16 * n);
+		mx_fft_store(or_, oi, to, 0, n, 1, x, x + 16 * n, scale);
 		return;
 	}
 	const ptrdiff_t n1 = mx_fft_first(n), n2 = n / n1, ld = (n1 + 15) / 16 * 16, blocks = (n2 + 15) / 16;
@@ -461,16 +462,16 @@ static void mx_fft_smooth_line(ptrdiff_t n, const float *re, const float *im, pt
 		const ptrdiff_t lines = n1 - k < 16 ? n1 - k : 16;
 		mx_fft_load(tr + k, ti + k, ld, 1, n2, 16, x);
 		const float *z = mx_fft_block(n2, w2, x, y);
-		mx_fft_store(or_ + k * to, oi ? oi + k * to : NULL, n1 * to, to, n2, lines, z, z + 16 * n2);
+		mx_fft_store(or_ + k * to, oi ? oi + k * to : NULL, n1 * to, to, n2, lines, z, z + 16 * n2, scale);
 	}
 }
 
 /* @def mx_fft_line */
 /* One line of any n. Bluestein: with c[j] = exp(-pi i j^2 / n), the result is c[k] times the convolution of x[j] c[j] with conj(c). */
-static void mx_fft_line(ptrdiff_t n, const float *re, const float *im, ptrdiff_t step, float *or_, float *oi, ptrdiff_t to, const float *w, float *room)
+static void mx_fft_line(ptrdiff_t n, const float *re, const float *im, ptrdiff_t step, float *or_, float *oi, ptrdiff_t to, float scale, const float *w, float *room)
 {
 	if (mx_fft_smooth(n)) {
-		mx_fft_smooth_line(n, re, im, step, or_, oi, to, w, room);
+		mx_fft_smooth_line(n, re, im, step, or_, oi, to, scale, w, room);
 		return;
 	}
 	const ptrdiff_t m = mx_fft_convolution(n);
@@ -482,15 +483,15 @@ static void mx_fft_line(ptrdiff_t n, const float *re, const float *im, ptrdiff_t
 		ai[j] = xr * c[2 * j + 1] + xi * c[2 * j];
 	}
 	for (ptrdiff_t j = n; j < m; j++) ar[j] = ai[j] = 0.0f;
-	mx_fft_smooth_line(m, ar, ai, 1, br, bi, 1, table, rest);
+	mx_fft_smooth_line(m, ar, ai, 1, br, bi, 1, 1.0f, table, rest);
 	for (ptrdiff_t j = 0; j < m; j++) {
 		ar[j] = br[j] * f[j] - bi[j] * f[m + j];
 		ai[j] = br[j] * f[m + j] + bi[j] * f[j];
 	}
-	mx_fft_smooth_line(m, ai, ar, 1, bi, br, 1, table, rest);
+	mx_fft_smooth_line(m, ai, ar, 1, bi, br, 1, 1.0f, table, rest);
 	for (ptrdiff_t k = 0; k < n; k++) {
-		or_[k * to] = br[k] * c[2 * k] - bi[k] * c[2 * k + 1];
-		if (oi) oi[k * to] = br[k] * c[2 * k + 1] + bi[k] * c[2 * k];
+		or_[k * to] = (br[k] * c[2 * k] - bi[k] * c[2 * k + 1]) * scale;
+		if (oi) oi[k * to] = (br[k] * c[2 * k + 1] + bi[k] * c[2 * k]) * scale;
 	}
 }
 
@@ -533,7 +534,7 @@ static void mx_fft_table(ptrdiff_t n, bool apart, float *w, float *room)
 		br[j] = br[back] = w[2 * j] / (float)m;
 		bi[j] = bi[back] = -w[2 * j + 1] / (float)m;
 	}
-	mx_fft_smooth_line(m, br, bi, 1, f, f + m, 1, t, room + 4 * m);
+	mx_fft_smooth_line(m, br, bi, 1, f, f + m, 1, 1.0f, t, room + 4 * m);
 }
 
 /* @def mx_rfft_table */
@@ -548,7 +549,7 @@ static void mx_rfft_table(ptrdiff_t n, bool apart, float *w, float *room)
 /* ---- whole tensors: [outer, n, inner] ---- */
 
 /* @def mx_fft_c64 needs mx_c64 */
-static void mx_fft_c64(const mx_c64 *x, mx_c64 *y, ptrdiff_t outer, ptrdiff_t n, ptrdiff_t inner, bool inverse, const float *w, float *room)
+static void mx_fft_c64(const mx_c64 *x, mx_c64 *y, ptrdiff_t outer, ptrdiff_t n, ptrdiff_t inner, bool inverse, float scale, const float *w, float *room)
 {
 	const float *re = (const float *)(const void *)x + (inverse ? 1 : 0), *im = (const float *)(const void *)x + (inverse ? 0 : 1);
 	float *or_ = (float *)(void *)y + (inverse ? 1 : 0), *oi = (float *)(void *)y + (inverse ? 0 : 1);
@@ -561,9 +562,9 @@ static void mx_fft_c64(const mx_c64 *x, mx_c64 *y, ptrdiff_t outer, ptrdiff_t n,
 			if (block) {
 				mx_fft_load(re + at, im + at, step, line, n, some, room);
 				const float *z = mx_fft_block(n, w, room, room + 32 * n);
-				mx_fft_store(or_ + at, oi + at, step, line, n, some, z, z + 16 * n);
+				mx_fft_store(or_ + at, oi + at, step, line, n, some, z, z + 16 * n, scale);
 			} else {
-				mx_fft_line(n, re + at, im + at, step, or_ + at, oi + at, step, w, room);
+				mx_fft_line(n, re + at, im + at, step, or_ + at, oi + at, step, scale, w, room);
 			}
 		}
 }
@@ -611,7 +612,7 @@ static void mx_rfft_tangle(ptrdiff_t h, ptrdiff_t s, const float *w, const float
 
 /* @def mx_rfft_f32 needs mx_c64 */
 /* x [outer, n, inner] to y [outer, n / 2 + 1, inner]. */
-static void mx_rfft_f32(const float *x, mx_c64 *y, ptrdiff_t outer, ptrdiff_t n, ptrdiff_t inner, const float *w, float *room)
+static void mx_rfft_f32(const float *x, mx_c64 *y, ptrdiff_t outer, ptrdiff_t n, ptrdiff_t inner, float scale, const float *w, float *room)
 {
 	const bool even = n % 2 == 0, apart = inner > 1;
 	const ptrdiff_t m = even ? n / 2 : n, keep = n / 2 + 1, lines = apart ? inner : outer, times = apart ? outer : 1;
@@ -629,12 +630,13 @@ static void mx_rfft_f32(const float *x, mx_c64 *y, ptrdiff_t outer, ptrdiff_t n,
 				mx_fft_load(re, im, step, line, m, some, spare);
 				const float *z = mx_fft_block(m, table, spare, spare + 32 * m);
 				if (even) mx_rfft_untangle(m, 16, w, z, z + 16 * m, room, room + 16 * keep);
-				mx_fft_store(or_, or_ + 1, 2 * inner, to, keep, some, even ? room : z, even ? room + 16 * keep : z + 16 * m);
+				mx_fft_store(or_, or_ + 1, 2 * inner, to, keep, some, even ? room : z, even ? room + 16 * keep : z + 16 * m, scale);
 			} else {
 				float *const zr = room, *const zi = zr + m, *const xr = even ? zi + m : zr, *const xi = even ? xr + keep : zi;
-				mx_fft_line(m, re, im, step, zr, zi, 1, table, spare);
+				mx_fft_line(m, re, im, step, zr, zi, 1, even ? 1.0f : scale, table, spare);
 				if (even) mx_rfft_untangle(m, 1, w, zr, zi, xr, xi);
-				for (ptrdiff_t k = 0; k < keep; k++) or_[2 * inner * k] = xr[k], or_[2 * inner * k + 1] = xi[k];
+				const float by = even ? scale : 1.0f;
+				for (ptrdiff_t k = 0; k < keep; k++) or_[2 * inner * k] = xr[k] * by, or_[2 * inner * k + 1] = xi[k] * by;
 			}
 		}
 }
@@ -653,7 +655,7 @@ static void mx_irfft_whole(ptrdiff_t n, ptrdiff_t s, const float *xr, const floa
 
 /* @def mx_irfft_c64 needs mx_c64 */
 /* x [outer, n / 2 + 1, inner] to y [outer, n, inner]. */
-static void mx_irfft_c64(const mx_c64 *x, float *y, ptrdiff_t outer, ptrdiff_t n, ptrdiff_t inner, const float *w, float *room)
+static void mx_irfft_c64(const mx_c64 *x, float *y, ptrdiff_t outer, ptrdiff_t n, ptrdiff_t inner, float scale, const float *w, float *room)
 {
 	const bool even = n % 2 == 0, apart = inner > 1;
 	const ptrdiff_t m = even ? n / 2 : n, keep = n / 2 + 1, lines = apart ? inner : outer, times = apart ? outer : 1;
@@ -671,16 +673,16 @@ static void mx_irfft_c64(const mx_c64 *x, float *y, ptrdiff_t outer, ptrdiff_t n
 				if (even) mx_rfft_tangle(m, 16, w, room, room + 16 * keep, spare + 16 * m, spare);
 				else mx_irfft_whole(n, 16, room, room + 16 * keep, spare + 16 * m, spare);
 				const float *z = mx_fft_block(m, table, spare, spare + 32 * m);
-				mx_fft_store(re, im, step, line, m, some, z + 16 * m, z);
+				mx_fft_store(re, im, step, line, m, some, z + 16 * m, z, scale);
 			} else {
 				float *const zr = room, *const zi = zr + m, *const xr = zi + m, *const xi = xr + keep;
 				for (ptrdiff_t k = 0; k < keep; k++) xr[k] = at[2 * inner * k], xi[k] = at[2 * inner * k + 1];
 				if (even) {
 					mx_rfft_tangle(m, 1, w, xr, xi, zr, zi);
-					mx_fft_line(m, zi, zr, 1, im, re, step, table, spare);
+					mx_fft_line(m, zi, zr, 1, im, re, step, scale, table, spare);
 				} else {
 					mx_irfft_whole(n, 1, xr, xi, zr, zi);
-					mx_fft_line(m, zi, zr, 1, xi + keep, xi + keep + m, 1, table, spare);
+					mx_fft_line(m, zi, zr, 1, xi + keep, xi + keep + m, 1, scale, table, spare);
 					for (ptrdiff_t j = 0; j < n; j++) re[inner * j] = xi[keep + m + j];
 				}
 			}

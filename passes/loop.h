@@ -100,6 +100,7 @@ struct Node {
 	int64_t number;
 	const int64_t *ints; /* RAW: numbers of the kernel's shape */
 	int nints;
+	int norm; /* RAW transforms: fft_norm's number */
 	Loc loc;
 	Node *next;
 };

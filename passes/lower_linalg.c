@@ -94,6 +94,7 @@ static void store_fft(Lower *L, Op *op)
 	c->lo = inner;
 	c->number = axis;
 	c->reverse = op_bool(op, AT_inverse);
+	fft_norm(op_str(op, AT_norm), &c->norm);
 }
 
 static void store_cholesky(Lower *L, Op *op)

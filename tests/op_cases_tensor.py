@@ -538,29 +538,39 @@ def spectrum_close(n):
     return near(0, 3e-6 * max(n, 1) ** 0.5)
 
 
+FACTOR = {"none": lambda n: 1, "size": lambda n: 1 / max(n, 1), "root": lambda n: max(n, 1) ** -0.5}
+
+
+def lines():
+    """Lines with a norm: none at all of them, the others here and there."""
+    for k, (shape, axis) in enumerate(LINES):
+        for norm in ["none"] + [["size"], ["root"], []][k % 3]:
+            yield shape, axis, norm, FACTOR[norm](shape[axis])
+
+
 def fft(d):
     if d == "c64":
-        for (shape, axis), inverse in itertools.product(LINES, (False, True)):
+        for (shape, axis, norm, by), inverse in itertools.product(lines(), (False, True)):
             x, n = data(d, shape, 2), shape[axis]
-            want = (np.fft.ifft(x.astype("c16"), axis=axis) * n if inverse else np.fft.fft(x.astype("c16"), axis=axis)) if n else x
-            yield Case("fft", [x], {"axis": axis, "inverse": inverse}, want.astype("c8"), spectrum_close(n))
+            want = (np.fft.ifft(x.astype("c16"), axis=axis) * n if inverse else np.fft.fft(x.astype("c16"), axis=axis)) * by if n else x
+            yield Case("fft", [x], {"axis": axis, "inverse": inverse, "norm": Quoted(norm)}, want.astype("c8"), spectrum_close(n))
 
 
 def rfft(d):
     if d == "f32":
-        for shape, axis in LINES:
+        for shape, axis, norm, by in lines():
             x, n = data(d, shape, 2), shape[axis]
-            want = np.fft.rfft(x.astype("f8"), axis=axis) if n else np.zeros([m if k != axis else 1 for k, m in enumerate(shape)])
-            yield Case("rfft", [x], {"axis": axis}, want.astype("c8"), spectrum_close(n))
+            want = np.fft.rfft(x.astype("f8"), axis=axis) * by if n else np.zeros([m if k != axis else 1 for k, m in enumerate(shape)])
+            yield Case("rfft", [x], {"axis": axis, "norm": Quoted(norm)}, want.astype("c8"), spectrum_close(n))
 
 
 def irfft(d):
     if d == "c64":
-        for shape, axis in LINES:
+        for shape, axis, norm, by in lines():
             n = shape[axis]
             x = data(d, [m if k != axis else n // 2 + 1 for k, m in enumerate(shape)], 2)
-            want = np.fft.irfft(x.astype("c16"), n, axis=axis) * n if n else np.zeros(shape)
-            yield Case("irfft", [x], {"axis": axis, "size": n}, want.astype("f4"), spectrum_close(n))
+            want = np.fft.irfft(x.astype("c16"), n, axis=axis) * n * by if n else np.zeros(shape)
+            yield Case("irfft", [x], {"axis": axis, "size": n, "norm": Quoted(norm)}, want.astype("f4"), spectrum_close(n))
 
 
 MATRICES = [(4, 4), (2, 3, 3), (1, 1), (9, 9), (2, 0, 0), (0, 3, 3), (33, 33), (70, 70)]

@@ -54,7 +54,7 @@ REFUSED = {
     "reduce_sum": ({"axes": [0]}, 1), "reduce_prod": ({"axes": [0]}, 1), "reduce_and": ({"axes": [0]}, 1), "reduce_or": ({"axes": [0]}, 1),
     "cumsum": ({"axis": 0, "reverse": False, "exclusive": False}, 1), "cumprod": ({"axis": 0, "reverse": False, "exclusive": False}, 1),
     "cumlogsumexp": ({"axis": 0, "reverse": False, "exclusive": False}, 1), "linrec": ({"axis": 0, "reverse": False}, 2),
-    "fft": ({"axis": 0, "inverse": False}, 1), "rfft": ({"axis": 0}, 1), "irfft": ({"axis": 0, "size": 4}, 1), "cholesky": ({}, 1), "lu": ({}, 1),
+    "fft": ({"axis": 0, "inverse": False, "norm": Quoted("none")}, 1), "rfft": ({"axis": 0, "norm": Quoted("none")}, 1), "irfft": ({"axis": 0, "size": 4, "norm": Quoted("none")}, 1), "cholesky": ({}, 1), "lu": ({}, 1),
     "trisolve": ({"upper": False, "transposed": False, "unit": False}, 2),
     "dot": ({"lhs_contract": [0], "rhs_contract": [0], "lhs_batch": [], "rhs_batch": []}, 2),
 }

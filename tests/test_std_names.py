@@ -27,8 +27,8 @@ def functions(module):
     return [n for n in names if n not in RUNTIME + CLASSES + OTHERWISE + LATER + PYTHON]
 
 
-@pytest.mark.parametrize("prefix,module", [("", mx), ("random.", mx.random), ("linalg.", mx.linalg), ("fast.", mx.fast), ("losses.", nn.losses), ("init.", nn.init),
-                                           ("optim.", optim)], ids=["core", "random", "linalg", "fast", "losses", "init", "optim"])
+@pytest.mark.parametrize("prefix,module", [("", mx), ("random.", mx.random), ("linalg.", mx.linalg), ("fft.", mx.fft), ("fast.", mx.fast), ("losses.", nn.losses), ("init.", nn.init),
+                                           ("optim.", optim)], ids=["core", "random", "linalg", "fft", "fast", "losses", "init", "optim"])
 def test_names(mlxcc, tmp_path, prefix, module):
     f = tmp_path / "t.mx"
     missing = []

@@ -335,9 +335,9 @@ case("barrier", ["f64[3]", "f64[2,2]"], "", ["f64[3]", "f64[2,2]"])
 
 # Fourier transforms have one dtype, c64 with its f32: linear, tested below.
 SPECTRAL = [pytest.param(*c, id=c[0] + str(k)) for k, c in enumerate([
-    ("fft", "c64[3,8]", "axis=1, inverse=false", "c64[3,8]"), ("fft", "c64[6,2]", "axis=0, inverse=true", "c64[6,2]"), ("fft", "c64[67]", "axis=0, inverse=false", "c64[67]"),
-    ("rfft", "f32[3,8]", "axis=1", "c64[3,5]"), ("rfft", "f32[7,2]", "axis=0", "c64[4,2]"), ("rfft", "f32[1]", "axis=0", "c64[1]"), ("rfft", "f32[2]", "axis=0", "c64[2]"),
-    ("irfft", "c64[3,5]", "axis=1, size=8", "f32[3,8]"), ("irfft", "c64[4,2]", "axis=0, size=7", "f32[7,2]"), ("irfft", "c64[1]", "axis=0, size=1", "f32[1]"), ("irfft", "c64[2]", "axis=0, size=2", "f32[2]")])]
+    ("fft", "c64[3,8]", 'axis=1, inverse=false, norm="none"', "c64[3,8]"), ("fft", "c64[6,2]", 'axis=0, inverse=true, norm="size"', "c64[6,2]"), ("fft", "c64[67]", 'axis=0, inverse=false, norm="root"', "c64[67]"),
+    ("rfft", "f32[3,8]", 'axis=1, norm="root"', "c64[3,5]"), ("rfft", "f32[7,2]", 'axis=0, norm="root"', "c64[4,2]"), ("rfft", "f32[1]", 'axis=0, norm="root"', "c64[1]"), ("rfft", "f32[2]", 'axis=0, norm="root"', "c64[2]"),
+    ("irfft", "c64[3,5]", 'axis=1, size=8, norm="size"', "f32[3,8]"), ("irfft", "c64[4,2]", 'axis=0, size=7, norm="size"', "f32[7,2]"), ("irfft", "c64[1]", 'axis=0, size=1, norm="size"', "f32[1]"), ("irfft", "c64[2]", 'axis=0, size=2, norm="size"', "f32[2]")])]
 SPECTRAL_DTYPE = {"fft": "c64", "rfft": "f32", "irfft": "c64"}
 MATRIX = ("cholesky", "trisolve", "lu")
 NEEDS_NO_CASE = {"const": "no operand", "iota": "no operand", "dimsize": "no operand", "print": "effect", "assert": "effect",

@@ -22,8 +22,8 @@ BATCH(irfft)
 
 TRANSPOSE(fft)
 {
-	Attr at[] = {ATTR_INT(axis, view_int(v, AT_axis)), ATTR_INT(inverse, !view_int(v, AT_inverse))};
-	return ir_emit(b, OP_fft, g, 1, at, 2);
+	Attr at[] = {ATTR_INT(axis, view_int(v, AT_axis)), ATTR_INT(inverse, !view_int(v, AT_inverse)), *view_attr(v, AT_norm)};
+	return ir_emit(b, OP_fft, g, 1, at, 3);
 }
 
 /* x, of half a spectrum of n elements, with the elements that stand for two (all but 0 and n/2) times a factor. */
@@ -42,12 +42,12 @@ TRANSPOSE(rfft)
 	int axis = (int)view_int(v, AT_axis);
 	Dim n = in_type(v, 0)->dim[axis];
 	Value *x = scale_doubled(b, g[0], axis, n, 0.5);
-	return ir_emit(b, OP_irfft, &x, 1, (Attr[]){ATTR_INT(axis, axis), ATTR_DIM(size, n)}, 2);
+	return ir_emit(b, OP_irfft, &x, 1, (Attr[]){ATTR_INT(axis, axis), ATTR_DIM(size, n), *view_attr(v, AT_norm)}, 3);
 }
 TRANSPOSE(irfft)
 {
 	int axis = (int)view_int(v, AT_axis);
-	Value *x = ir_emit(b, OP_rfft, g, 1, (Attr[]){ATTR_INT(axis, axis)}, 1);
+	Value *x = ir_emit(b, OP_rfft, g, 1, (Attr[]){ATTR_INT(axis, axis), *view_attr(v, AT_norm)}, 2);
 	return scale_doubled(b, x, axis, out_type(v, 0)->dim[axis], 2);
 }
 
