@@ -12,8 +12,20 @@ static int run_native(Session *s, Module *m, const Signature *g, Tensor *const *
 	return session_code(s);
 }
 
+/* As the tensor IR is, or, where --stop-after says so, as it is after that pass: loops then. */
+static int run_interpreted(Session *s, Module *m, const Signature *g, Tensor *const *args, DimEnv *env, Tensor **results)
+{
+	if (s->o->passes.stop_after && !session_passes(s, m, NULL)) return session_code(s);
+	bool ok = s->program ? interpret_loops(s, g->f, args, env, results, INTERPRET_ALOUD)
+	                     : interpret(s, g->f, args, env, results, INTERPRET_ALOUD);
+	return ok ? 0 : session_code(s);
+}
+
 int cmd_run(Session *s)
 {
+	if (s->o->passes.stop_after && !s->o->interp)
+		return session_fail(s, "cli.option", "--stop-after=%s: C needs all passes; with --interp the program is interpreted as it is then",
+		                    s->o->passes.stop_after);
 	Module *m = session_load(s, false);
 	Func *f = m ? session_function(s, m, s->o->function) : NULL;
 	if (!f) return session_code(s);
@@ -21,12 +33,8 @@ int cmd_run(Session *s)
 	Tensor **args = NEW_ARRAY(s->arena, Tensor *, g.nin), **results = NEW_ARRAY(s->arena, Tensor *, g.nout);
 	DimEnv *env = dim_env_new(s->arena);
 	if (!trees_load(s, &g, env, args) || !signature_bind(s, &g, args, env)) return session_code(s);
-	if (s->o->interp) {
-		if (!interpret(s, f, args, env, results, INTERPRET_ALOUD)) return session_code(s);
-	} else {
-		int code = run_native(s, m, &g, args, env, results);
-		if (code) return code;
-	}
+	int code = (s->o->interp ? run_interpreted : run_native)(s, m, &g, args, env, results);
+	if (code) return code;
 	trees_save(s, &g, results);
 	return session_code(s);
 }

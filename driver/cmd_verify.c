@@ -1,4 +1,5 @@
-/* mlxcc verify: the compiled C against the interpreter on random inputs. */
+/* mlxcc verify: the compiled C against the interpreter on random inputs; or (--interp) the loops after each pass that gives loops, which
+ * names the pass that goes wrong. */
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -163,13 +164,9 @@ static bool draw_trial(Session *s, const Signature *g, uint64_t *seed, Trial *t)
 	return false;
 }
 
-static bool compare(Session *s, Native *l, int which, const Signature *g, Trial *t, double *worst)
+/* how: "as C", "after the pass `fuse`" */
+static bool compare(Session *s, const Signature *g, const Trial *t, Tensor *const *got, const char *how, double *worst)
 {
-	Tensor **got = NEW_ARRAY(s->arena, Tensor *, g->nout);
-	int code = native_call(s, l, which, t->args, t->env, got);
-	if (code)
-		return diag(s->diag, DIAG_BUG, NO_LOC, "verify.code", "`%s` returned %d as C; the interpreter has no objection", g->name, code),
-		       false;
 	for (int i = 0; i < g->nout; i++) {
 		int64_t at;
 		double d = difference(t->expected[i], got[i], &at), most = tolerance(got[i]->dtype);
@@ -184,11 +181,56 @@ static bool compare(Session *s, Native *l, int which, const Signature *g, Trial 
 			dim_env_get(t->env, g->dims[k], &n);
 			sb_printf(&b, "%s%s = %lld", k ? ", " : " with ", g->dims[k], (long long)n);
 		}
-		diag(s->diag, DIAG_BUG, NO_LOC, "verify.differs", "`%s`, result `%s`%s: element %lld is %.9g as C and %.9g interpreted", g->name,
-		     g->out_path[i], sb_text(&b), (long long)at, part(got[i], at, 0), part(t->expected[i], at, 0));
+		diag(s->diag, DIAG_BUG, NO_LOC, "verify.differs", "`%s`, result `%s`%s: element %lld is %.9g %s and %.9g interpreted", g->name,
+		     g->out_path[i], sb_text(&b), (long long)at, part(got[i], at, 0), how, part(t->expected[i], at, 0));
 		return false;
 	}
 	return true;
+}
+
+static bool compare_native(Session *s, Native *l, int which, const Signature *g, Trial *t, double *worst)
+{
+	Tensor **got = NEW_ARRAY(s->arena, Tensor *, g->nout);
+	int code = native_call(s, l, which, t->args, t->env, got);
+	if (!code) return compare(s, g, t, got, "as C", worst);
+	diag(s->diag, DIAG_BUG, NO_LOC, "verify.code", "`%s` returned %d as C; the interpreter has no objection", g->name, code);
+	return false;
+}
+
+static bool compare_loops(Session *s, const Signature *g, Trial *t, const char *pass, double *worst)
+{
+	Tensor **got = NEW_ARRAY(s->arena, Tensor *, g->nout);
+	if (interpret_loops(s, g->f, t->args, t->env, got, INTERPRET_QUIETLY))
+		return compare(s, g, t, got, arena_printf(s->arena, "after the pass `%s`", pass), worst);
+	diag_note(s->diag, NO_LOC, "after the pass `%s`", pass);
+	return false;
+}
+
+/* Runs the passes one by one once there are loops. */
+static int verify_loops(Session *s, Module *m, const Signature *sig, Trial *trials, int n)
+{
+	PassOptions o = s->o->passes;
+	PassCtx c = {.m = m, .scratch = arena_child(s->arena), .o = &o, .program = s->program};
+	int per = s->o->trials, failed = 0;
+	bool *bad = NEW_ARRAY(s->arena, bool, n + 1);
+	double *worst = NEW_ARRAY(s->arena, double, n + 1);
+	for (int p = 0; p < npasses; p++) {
+		if (passes[p].gives != STAGE_LOOP) continue;
+		o.start_at = c.program ? passes[p].name : s->o->passes.start_at;
+		o.stop_after = passes[p].name;
+		if (!passes_run(&c)) return 0;
+		s->program = c.program;
+		for (int i = 0; i < n; i++)
+			for (int k = 0; k < per && !bad[i]; k++) bad[i] = !compare_loops(s, &sig[i], &trials[i * per + k], passes[p].name, &worst[i]);
+	}
+	diag_flush(s->diag);
+	for (int i = 0; i < n; i++) {
+		if (!bad[i]) printf("ok   %s  (%d inputs, largest difference %.1e)\n", sig[i].name, per, worst[i]);
+		else printf("FAIL %s\n", sig[i].name);
+		failed += bad[i];
+	}
+	arena_free(c.scratch);
+	return failed;
 }
 
 /* How many of the functions differ; messages of a failed build are in the session. */
@@ -200,7 +242,7 @@ static int verify_all(Session *s, Module *m, const Signature *sig, Trial *trials
 	for (int i = 0; i < n; i++) {
 		double worst = 0;
 		bool ok = true;
-		for (int k = 0; k < per && ok; k++) ok = compare(s, l, i, &sig[i], &trials[i * per + k], &worst);
+		for (int k = 0; k < per && ok; k++) ok = compare_native(s, l, i, &sig[i], &trials[i * per + k], &worst);
 		diag_flush(s->diag);
 		if (ok) printf("ok   %s  (%d inputs, largest difference %.1e)\n", sig[i].name, per, worst);
 		else printf("FAIL %s\n", sig[i].name);
@@ -214,6 +256,7 @@ int cmd_verify(Session *s)
 {
 	Module *m = session_load(s, false);
 	if (!m || (s->o->function && !session_function(s, m, s->o->function))) return session_code(s);
+	if (s->program) return session_fail(s, "verify.loops", "`%s` is loops: what they should compute is not known", s->o->input);
 	int n = 0, exported = 0, per = s->o->trials;
 	uint64_t seed = s->o->seed;
 	Signature *sig = NEW_ARRAY(s->arena, Signature, m->funcs.n), *skipped = NEW_ARRAY(s->arena, Signature, m->funcs.n);
@@ -231,7 +274,7 @@ int cmd_verify(Session *s)
 		exported++;
 	}
 	if (!exported) return session_fail(s, "run.function", "`%s` exports no function", s->o->input);
-	int failed = n ? verify_all(s, m, sig, trials, n) : 0;
+	int failed = n ? (s->o->interp ? verify_loops : verify_all)(s, m, sig, trials, n) : 0;
 	if (diag_exit_code(s->diag) && !failed) return session_code(s);
 	for (int i = 0; i < exported - n; i++) printf("skip %s  (its assertions refuse random inputs)\n", skipped[i].name);
 	printf("%d verified, %d failed\n", n - failed, failed);

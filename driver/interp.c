@@ -1,6 +1,7 @@
 /* The reference interpreter behind the commands: prints and failed asserts with their place. */
 #include <stdio.h>
 #include <string.h>
+#include "../passes/loop_eval.h"
 #include "interp.h"
 
 static void put_scalar(StrBuf *b, Scalar v)
@@ -57,11 +58,9 @@ static void on_print(void *ctx, const char *message, Tensor *const *args, int n)
 	printf("%s%s\n", sb_text(&b), rest);
 }
 
-static bool on_assert(void *ctx, const Op *op, Tensor *const *args, int n)
+static bool report_assert(Session *s, Loc loc, const char *message, Tensor *const *args, int n)
 {
-	Session *s = ctx;
-	const char *message = op_str(op, AT_message);
-	diag(s->diag, DIAG_ERROR, op->loc, "assert", message && *message ? "%s" : "this does not hold%s", message ? message : "");
+	diag(s->diag, DIAG_ERROR, loc, "assert", message && *message ? "%s" : "this does not hold%s", message ? message : "");
 	for (int i = 0; i < n; i++) {
 		StrBuf b;
 		sb_init(&b, s->arena);
@@ -69,6 +68,16 @@ static bool on_assert(void *ctx, const Op *op, Tensor *const *args, int n)
 		diag_note(s->diag, NO_LOC, "%s %s", tensor_type_str(s->arena, args[i]), sb_text(&b));
 	}
 	return false;
+}
+
+static bool on_assert(void *ctx, const Op *op, Tensor *const *args, int n)
+{
+	return report_assert(ctx, op->loc, op_str(op, AT_message), args, n);
+}
+
+static bool on_loop_assert(void *ctx, const Step *step, Tensor *const *args, int n)
+{
+	return report_assert(ctx, step->loc, step->message, args, n);
 }
 
 static bool on_assert_quietly(void *ctx, const Op *op, Tensor *const *args, int n)
@@ -89,5 +98,19 @@ bool interpret(Session *s, Func *f, Tensor *const *args, DimEnv *env, Tensor **r
 	progress_end(p);
 	if (status == EVAL_OK) return true;
 	if (status != EVAL_ASSERT) session_fail(s, "run.eval", "`%s`: %s", f->name, why);
+	return false;
+}
+
+bool interpret_loops(Session *s, Func *f, Tensor *const *args, DimEnv *env, Tensor **results, enum Interpret how)
+{
+	LoopHooks aloud = {.ctx = s, .print = on_print, .assert_failed = on_loop_assert}, quiet = {.ctx = s};
+	const char *why = "";
+	Progress *p = progress_begin("interpreting");
+	EvalStatus status = loops_eval(s->arena, s->program, loops_find(s->program, f->name), args, env, results,
+	                               how == INTERPRET_ALOUD ? &aloud : &quiet, &why);
+	progress_end(p);
+	if (status == EVAL_OK) return true;
+	if (status == EVAL_FAULT) diag(s->diag, DIAG_BUG, NO_LOC, "run.loops", "%s", why);
+	else if (status != EVAL_ASSERT) session_fail(s, "run.eval", "`%s`: %s", f->name, why);
 	return false;
 }

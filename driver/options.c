@@ -203,7 +203,11 @@ static const OptionRow rows[] = {
     {"--prefix", "NAME", "begin all public C names with NAME_ (default: the file's name)", COMPILE, set_prefix},
     {"--check", NULL, "emit checks of what depends on data: asserts, indices; a function then returns a code where one fails",
      COMPILE | RUN, set_check},
-    {"--interp", NULL, "use the interpreter instead of compiled C", RUN, set_interp},
+    {"--interp", NULL,
+     "use the interpreter instead of compiled C. run: of the program as it is, or after the pass that --stop-after names; verify: of "
+     "loops, after "
+     "each pass that gives them",
+     RUN | VERIFY, set_interp},
     {"--trials", "N", "random inputs for each function (default: 3)", VERIFY, set_trials},
     {"--seed", "N", "begin the random inputs elsewhere (default: 0)", VERIFY, set_seed},
     {"--fma", "on|off", "let a*b + c round once where the machine can (default: on); off gives the interpreter's bits", COMPILE | RUN, set_fma},
@@ -214,7 +218,7 @@ static const OptionRow rows[] = {
      ALL, set_memory},
     {"--list-passes", NULL, "show the passes in their order, and stop", COMPILE, set_list},
     {"--print-after", "PASS", "show the program on standard error after a pass, or after all", BUILDS, set_print_after},
-    {"--stop-after", "PASS", "end with this pass", COMPILE, set_stop_after},
+    {"--stop-after", "PASS", "end with this pass", COMPILE | RUN, set_stop_after},
     {"--start-at", "PASS", "begin with this pass (for .ir input)", BUILDS, set_start_at},
     {"--skip", "PASS", "leave a pass out (can be repeated)", BUILDS, add_skip},
     {"--bisect", "N", "run only the first N passes that change something", BUILDS, set_bisect},

@@ -418,3 +418,12 @@ EvalStatus ir_eval(Arena *a, Func *f, Tensor *const *args, DimEnv *env, Tensor *
 	arena_free(it.scratch);
 	return it.status;
 }
+
+EvalStatus ir_bind_dims(Arena *a, Func *f, Tensor *const *args, DimEnv *env, const char **why)
+{
+	Interp it = {.m = f->module, .why = why, .messages = a};
+	Frame frame = {.it = &it, .func = f, .env = env, .arena = a};
+	map_init(&frame.values, a);
+	if (bind_params(&frame, args)) check_facts(&frame);
+	return it.status;
+}

@@ -24,8 +24,8 @@ typedef struct Lower {
 	Program *p;
 	LoopFunc *f;
 	const DimFacts *facts;
-	Map info; /* Value -> Info */
-	Map func; /* Func -> LoopFunc */
+	Map info;   /* Value -> Info */
+	Map func;   /* Func -> LoopFunc */
 	Map holder; /* Buf -> Value: what it holds at this point */
 	int next_node, next_order, next_axis;
 	StepList *steps; /* where steps go */
@@ -67,10 +67,10 @@ Node *node_index(Lower *L, Body *b, Index i, DType d);
 Node *node_op(Lower *L, Body *b, OpCode op, DType d, Node *const *arg, int n);
 Node *node_const(Lower *L, Body *b, Scalar s);
 Node *node_clamp(Lower *L, Body *b, Node *x, Dim lo, Dim hi);
-Node *node_test(Lower *L, Body *b, Index i, Dim lo, Dim hi); /* bool: lo <= i < hi */
+Node *node_test(Lower *L, Body *b, Index i, Dim lo, Dim hi);         /* bool: lo <= i < hi */
 Node *node_quotient(Lower *L, Body *b, NodeKind k, Index i, Dim by); /* N_IDIV, N_IMOD, N_MULTIPLE */
-Node *node_and(Lower *L, Body *b, Node *x, Node *y); /* x may be NULL: true */
-Node *node_if(Lower *L, Body *b, Node *cond, DType d); /* the caller fills both arms; their results are its value */
+Node *node_and(Lower *L, Body *b, Node *x, Node *y);                 /* x may be NULL: true */
+Node *node_if(Lower *L, Body *b, Node *cond, DType d);               /* the caller fills both arms; their results are its value */
 Node *node_load(Lower *L, Body *b, Buf *buf, const Index *idx);
 Node *node_store(Lower *L, Body *b, Buf *buf, const Index *idx, Node *x, const char *mode);
 /* The element of v at idx (one index per axis). pull_def: from its definition although it is stored. */
@@ -81,6 +81,7 @@ Buf *lower_value_buf(Lower *L, Value *v);
 
 /* lower_stage.c: emits the kernels that compute v into buf. */
 void lower_stored(Lower *L, Op *op);
+Scalar reduce_identity(OpCode op, DType d); /* the value that op leaves unchanged */
 Nest *stage_new(Lower *L, Value *v, Buf *out, const char *what);
 /* A reduction whose body the caller fills; a loop before s that stores op's identity; x with its axes permuted, stored; the product of two
  * elements in d, of f16 and bf16 in f32. */

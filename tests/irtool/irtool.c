@@ -1,8 +1,9 @@
 /* irtool: drives the lower half of the compiler on IR text, for the tests.
  *
- *   irtool verify F.ir                              reads and checks
+ *   irtool verify F.ir                              reads and checks; F.ir of this and the next four may be loop IR
  *   irtool print [--no-loc] F.ir                    reads and prints
  *   irtool eval F.ir @func in.npy .. -o DIR         interprets; writes DIR/0.npy, 1.npy, ..
+ *   irtool evals F.ir @func in.npy .. -o DIR        the same after each pass that gives loops; writes DIR/PASS/0.npy, ..
  *   irtool pass NAME[,NAME] [--no-loc] F.ir         runs those passes and prints the IR; each pass is verified
  *   irtool pipeline [switches of the pass driver] F.ir
  *   irtool ops                                      one line per op: what the tests need of the table
@@ -18,6 +19,7 @@
 #include "../../ir/build.h"
 #include "../../ir/eval.h"
 #include "../../ir/fold.h"
+#include "../../passes/loop_eval.h"
 #include "../../passes/pass.h"
 #include "irtool.h"
 
@@ -108,7 +110,13 @@ Module *tool_read(Tool *t, const char *path)
 {
 	size_t n;
 	char *text = read_file(t->arena, path, &n);
-	Module *m = ir_read(t->arena, t->diag, diag_add_file(t->diag, path, text, n));
+	uint32_t file = diag_add_file(t->diag, path, text, n);
+	if (!strcmp(ir_read_stage(t->arena, t->diag, file), "loops")) {
+		t->program = loops_read(t->arena, t->diag, file);
+		if (!t->program) tool_exit(t);
+		return t->program->m;
+	}
+	Module *m = ir_read(t->arena, t->diag, file);
 	if (!m || !ir_verify(m, true)) tool_exit(t);
 	return m;
 }
@@ -123,7 +131,8 @@ void tool_print(Tool *t, const Module *m)
 {
 	StrBuf b;
 	sb_init(&b, t->arena);
-	ir_print_module(&b, m, (PrintOptions){.no_loc = t->no_loc});
+	if (t->program) loops_print(&b, t->program, (PrintOptions){.no_loc = t->no_loc});
+	else ir_print_module(&b, m, (PrintOptions){.no_loc = t->no_loc});
 	fputs(sb_text(&b), stdout);
 }
 
@@ -159,19 +168,62 @@ static void print_op(void *ctx, const char *message, Tensor *const *args, int n)
 	(void)ctx;
 }
 
+typedef struct Evaluation {
+	Module *m;
+	Func *f;
+	Tensor **in;
+	const char *dir;
+} Evaluation;
+
+static Evaluation eval_args(Tool *t, char **args, int n)
+{
+	Evaluation e = {0};
+	if (n >= 4 && strcmp(args[n - 2], "-o") == 0) e.dir = args[n - 1], n -= 2;
+	if (n < 2) tool_fail("eval F.ir @func in.npy .. -o DIR");
+	e.m = tool_read(t, args[0]);
+	e.f = tool_func(e.m, args[1]);
+	if (n - 2 != e.f->body->nparam) tool_fail("@%s takes %d arguments, not %d", e.f->name, e.f->body->nparam, n - 2);
+	e.in = NEW_ARRAY(t->arena, Tensor *, n);
+	for (int k = 0; k < e.f->body->nparam; k++) e.in[k] = npy_read(t->arena, args[2 + k], e.f->body->param[k]->type->dtype);
+	return e;
+}
+
+static void eval_into(Tool *t, const Evaluation *e, const char *dir)
+{
+	const char *why = NULL;
+	Tensor **out = NEW_ARRAY(t->arena, Tensor *, e->f->body->nresult + 1);
+	EvalHooks hooks = {.print = print_op};
+	LoopHooks loop_hooks = {.print = print_op};
+	DimEnv *env = dim_env_new(t->arena);
+	LoopFunc *lf = t->program ? loops_find(t->program, e->f->name) : NULL;
+	if (t->program && !lf) tool_fail("@%s has no loops: it is not exported", e->f->name);
+	EvalStatus s = lf ? loops_eval(t->arena, t->program, lf, e->in, env, out, &loop_hooks, &why)
+	                  : ir_eval(t->arena, e->f, e->in, env, out, &hooks, &why);
+	if (s != EVAL_OK) tool_fail("%s", why ? why : "evaluation stopped");
+	if (dir) mkdir(dir, 0777);
+	for (int k = 0; dir && k < e->f->body->nresult; k++) npy_write(t->arena, arena_printf(t->arena, "%s/%d.npy", dir, k), out[k]);
+}
+
 static void cmd_eval(Tool *t, char **args, int n)
 {
-	const char *dir = NULL, *why = NULL;
-	if (n >= 4 && strcmp(args[n - 2], "-o") == 0) dir = args[n - 1], n -= 2;
-	if (n < 2) tool_fail("eval F.ir @func in.npy .. -o DIR");
-	Func *f = tool_func(tool_read(t, args[0]), args[1]);
-	if (n - 2 != f->body->nparam) tool_fail("@%s takes %d arguments, not %d", f->name, f->body->nparam, n - 2);
-	Tensor **in = NEW_ARRAY(t->arena, Tensor *, n), **out = NEW_ARRAY(t->arena, Tensor *, f->body->nresult);
-	for (int k = 0; k < f->body->nparam; k++) in[k] = npy_read(t->arena, args[2 + k], f->body->param[k]->type->dtype);
-	EvalHooks hooks = {.print = print_op};
-	if (ir_eval(t->arena, f, in, dim_env_new(t->arena), out, &hooks, &why) != EVAL_OK) tool_fail("%s", why ? why : "evaluation stopped");
-	if (dir) mkdir(dir, 0777);
-	for (int k = 0; dir && k < f->body->nresult; k++) npy_write(t->arena, arena_printf(t->arena, "%s/%d.npy", dir, k), out[k]);
+	Evaluation e = eval_args(t, args, n);
+	eval_into(t, &e, e.dir);
+}
+
+static void cmd_evals(Tool *t, char **args, int n)
+{
+	Evaluation e = eval_args(t, args, n);
+	PassOptions o = {.bisect = -1};
+	PassCtx c = {.m = e.m, .scratch = t->scratch, .o = &o, .program = t->program};
+	if (e.dir) mkdir(e.dir, 0777);
+	for (int p = 0; p < npasses; p++) {
+		if (passes[p].gives != STAGE_LOOP) continue;
+		o.start_at = c.program ? passes[p].name : NULL;
+		o.stop_after = passes[p].name;
+		if (!passes_run(&c)) tool_exit(t);
+		t->program = c.program;
+		eval_into(t, &e, e.dir ? arena_printf(t->arena, "%s/%s", e.dir, passes[p].name) : NULL);
+	}
 }
 
 static void cmd_pass(Tool *t, char **args, int n)
@@ -227,8 +279,11 @@ static void cmd_pipeline(Tool *t, char **args, int n)
 	}
 	if (k != n - 1) tool_fail("pipeline [switches] F.ir");
 	Module *m = tool_read(t, args[k]);
-	PassCtx c = {.m = m, .scratch = t->scratch, .o = &o};
+	PassCtx c = {.m = m, .scratch = t->scratch, .o = &o, .program = t->program};
 	if (!passes_run(&c)) tool_exit(t);
+	/* without --stop-after: the tensor IR as the last pass on it left it */
+	const Pass *last = o.stop_after ? pass_find(o.stop_after) : NULL;
+	if (last && last->gives == STAGE_LOOP) t->program = c.program;
 	tool_print(t, m);
 }
 
@@ -280,7 +335,7 @@ static const struct {
 	const char *name;
 	void (*run)(Tool *t, char **args, int n);
 } commands[] = {
-    {"verify", cmd_verify},     {"print", cmd_print}, {"eval", cmd_eval},   {"pass", cmd_pass},
+    {"verify", cmd_verify},     {"print", cmd_print}, {"eval", cmd_eval},   {"evals", cmd_evals},     {"pass", cmd_pass},
     {"pipeline", cmd_pipeline}, {"ops", cmd_ops},     {"rules", cmd_rules}, {"support", cmd_support},
 };
 
@@ -297,5 +352,5 @@ int main(int argc, char **argv)
 			commands[k].run(&t, argv + 1, n - 1);
 			tool_exit(&t);
 		}
-	tool_fail("verify, print, eval, pass, pipeline, ops, rules or support expected");
+	tool_fail("verify, print, eval, evals, pass, pipeline, ops, rules or support expected");
 }

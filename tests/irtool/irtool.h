@@ -7,6 +7,7 @@ typedef struct Tool {
 	Arena *arena, *scratch;
 	Diag *diag;
 	bool no_loc;
+	struct Program *program; /* where the text is loop IR */
 } Tool;
 _Noreturn void tool_fail(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 _Noreturn void tool_exit(Tool *t);            /* with the diagnostics' exit code */
