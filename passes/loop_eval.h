@@ -1,5 +1,6 @@
 /* The loop IR's interpreter: scalar, plain, bounds-checked. It is the oracle between tensor IR and C: a program that gives other numbers
- * after a loop pass shows which pass is wrong. loop_eval.c runs steps and kernels over memory, loop_eval_node.c nodes. */
+ * after a loop pass shows which pass is wrong. loop_eval.c runs steps and kernels over memory, loop_eval_node.c nodes, loop_eval_raw.c
+ * library calls. */
 #ifndef MLXCC_PASSES_LOOP_EVAL_H
 #define MLXCC_PASSES_LOOP_EVAL_H
 #include "../ir/eval.h"
@@ -73,4 +74,5 @@ bool loop_eval_write(LoopFrame *f, const Buf *b, const Tensor *t);
 typedef bool PointFn(LoopFrame *f, void *ctx);
 bool loop_eval_over(LoopFrame *f, const Axis *const *axis, int n, PointFn *fn, void *ctx);
 bool loop_eval_body(LoopFrame *f, const Body *b);
+bool loop_eval_raw(LoopFrame *f, const Node *n);
 #endif

@@ -2,8 +2,6 @@
 #include <string.h>
 #include "../ir/op_util.h"
 #include "loop_eval.h"
-#include "loop_text.h"
-#include "../ir/build.h"
 #include "lower.h"
 
 static Cell *value(LoopFrame *f, const Node *n)
@@ -271,108 +269,12 @@ static bool eval_SCAN(LoopFrame *f, const Node *n)
 	return true;
 }
 
-/* --- library calls: the tensor interpreter's functions on tensors
- * -------------------------------------------------------------------------- */
-/* A position that follows the indices of n, but for one axis. */
-static void indices_at(LoopFrame *f, const Node *n, int64_t axis, int64_t i, Index *out)
-{
-	for (int k = 0; k < n->nindex; k++) out[k] = n->index[k];
-	if (axis < n->nindex) out[axis] = (Index){NULL, 0, dim_int(f->e->p->m->dims, i)};
-}
-
-static bool eval_raw_sort(LoopFrame *f, const Node *n)
-{
-	int64_t len;
-	Index at[MAX_RANK];
-	Cell x;
-	if (!loop_eval_dim(f, n->hi, &len)) return false;
-	Tensor *in[1] = {tensor_new(f->e->scratch, n->buf->type->dtype, 1, &len)};
-	Tensor *out[2] = {tensor_new(f->e->scratch, in[0]->dtype, 1, &len), tensor_new(f->e->scratch, DT_i32, 1, &len)};
-	for (int64_t i = 0; i < len; i++) {
-		indices_at(f, n, n->number, i, at);
-		if (!loop_eval_load(f, n->buf, at, &x)) return false;
-		tensor_set(in[0], i, scalar_load(in[0]->dtype, x.raw));
-	}
-	Attr axis = ATTR_INT(axis, 0);
-	OpView v = {.code = OP_sort, .nin = 1, .nattr = 1, .nout = 2, .attrs = &axis};
-	op_row(OP_sort)->eval(f->e->scratch, &v, in, out);
-	for (int64_t i = 0; i < len; i++) {
-		indices_at(f, n, n->number, i, at);
-		scalar_store(tensor_get(out[0], i), x.raw);
-		if (!loop_eval_store(f, n->buf, at, &x)) return false;
-		scalar_store(tensor_get(out[1], i), x.raw);
-		if (!loop_eval_store(f, n->buf2, at, &x)) return false;
-	}
-	return true;
-}
-
-static bool eval_raw_searchsorted(LoopFrame *f, const Node *n)
-{
-	Tensor *in[2], *out[1] = {tensor_new(f->e->scratch, DT_u32, 0, NULL)};
-	if (!loop_eval_read(f, n->src, &in[0])) return false;
-	in[1] = tensor_scalar(f->e->scratch, scalar_load(n->arg[0]->dtype, value(f, n->arg[0])->raw));
-	Attr right = ATTR_INT(right, n->number);
-	OpView v = {.code = OP_searchsorted, .nin = 2, .nattr = 1, .nout = 1, .attrs = &right};
-	op_row(OP_searchsorted)->eval(f->e->scratch, &v, in, out);
-	return set_int(f, n, scalar_to_int(tensor_get(out[0], 0))), true;
-}
-
-static bool eval_raw_rng_bits(LoopFrame *f, const Node *n)
-{
-	static const int64_t two = 2;
-	DimCtx *c = f->e->p->m->dims;
-	int64_t len, shape[MAX_RANK], i;
-	Index at[MAX_RANK + 1];
-	Cell x;
-	if (!loop_eval_dim(f, n->hi, &len) || !loop_eval_shape(f, n->buf, shape)) return false;
-	Tensor *key[1] = {tensor_new(f->e->scratch, DT_u32, 1, &two)}, *out[1] = {tensor_new(f->e->scratch, n->buf->type->dtype, 1, &len)};
-	for (int k = 0; k < n->number; k++) at[k] = n->index[k];
-	for (i = 0; i < 2; i++) {
-		at[n->number] = (Index){NULL, 0, dim_int(c, i)};
-		if (!loop_eval_load(f, n->src, at, &x)) return false;
-		tensor_set(key[0], i, scalar_load(DT_u32, x.raw));
-	}
-	Dim size = dim_int(c, len);
-	Attr attrs[2] = {ATTR_DIMS(shape, &size, 1), ATTR_INT(width, dtype_bytes(n->buf->type->dtype))};
-	OpView v = {.code = OP_rng_bits, .nin = 1, .nattr = 2, .nout = 1, .attrs = attrs};
-	op_row(OP_rng_bits)->eval(f->e->scratch, &v, key, out);
-	for (int64_t k = 0; k < len; k++) { /* row-major over the axes behind the batch */
-		int64_t rest = k;
-		for (int a = n->nindex - 1; a >= n->number; a--) at[a] = (Index){NULL, 0, dim_int(c, rest % shape[a])}, rest /= shape[a];
-		for (int a = 0; a < n->number; a++) at[a] = n->index[a];
-		scalar_store(tensor_get(out[0], k), x.raw);
-		if (!loop_eval_store(f, n->buf, at, &x)) return false;
-	}
-	return true;
-}
-
-static bool eval_raw_bitcast(LoopFrame *f, const Node *n)
-{
-	Tensor *from;
-	int64_t shape[MAX_RANK];
-	if (!loop_eval_read(f, n->src, &from) || !loop_eval_shape(f, n->buf, shape)) return false;
-	Tensor *to = tensor_new(f->e->scratch, n->buf->type->dtype, n->buf->type->rank, shape);
-	if (tensor_bytes(to) != tensor_bytes(from))
-		return loop_eval_fail(f, "bitcast: `%s` and `%s` differ in size", n->src->name, n->buf->name);
-	for (size_t i = 0; i < tensor_bytes(to); i++) {
-		unsigned char x = ((const unsigned char *)from->data)[i];
-		((unsigned char *)to->data)[i] = to->dtype == DT_bool ? x != 0 : x;
-	}
-	return loop_eval_write(f, n->buf, to);
-}
-
 typedef bool NodeEval(LoopFrame *f, const Node *n);
 
 static bool eval_RAW(LoopFrame *f, const Node *n)
 {
-	static NodeEval *const raws[] = {
-#define RAW(word, gives, text, doc) eval_raw_##word,
-#include "loop.def"
-	};
 	ArenaMark mark = arena_mark(f->e->scratch);
-	bool ok = false;
-	for (int i = 0; i < nloop_raws; i++)
-		if (!strcmp(loop_raws[i].word, n->mode)) ok = raws[i](f, n);
+	bool ok = loop_eval_raw(f, n);
 	arena_reset(f->e->scratch, mark);
 	return ok;
 }

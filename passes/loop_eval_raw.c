@@ -1,0 +1,371 @@
+/* Calls of library functions, one function per RAW row of loop.def: see loop_eval.h. What is an op is computed by the tensor interpreter's
+ * function for it on whole tensors; kernels whose operands are packed are written out plainly. */
+#include <string.h>
+#include "../ir/build.h"
+#include "../ir/op_fft.h"
+#include "../ir/op_util.h"
+#include "loop_eval.h"
+#include "loop_text.h"
+
+/* out = op of in, with constant attributes. */
+static void run_op(LoopFrame *f, OpCode op, const Attr *attrs, int nattr, Tensor *const *in, int nin, Tensor *const *out, int nout)
+{
+	OpView v = {.code = op, .nin = nin, .nattr = nattr, .nout = nout, .attrs = attrs};
+	op_row(op)->eval(f->e->scratch, &v, in, out);
+}
+
+static bool tensor_like(LoopFrame *f, const Buf *b, Tensor **out)
+{
+	int64_t shape[MAX_RANK];
+	if (!loop_eval_shape(f, b, shape)) return false;
+	*out = tensor_new(f->e->scratch, b->type->dtype, b->type->rank, shape);
+	return true;
+}
+
+/* The op on whole buffers: n->src and `second` (or NULL) to n->buf and `also` (or NULL). */
+static bool whole_op(LoopFrame *f, const Node *n, OpCode op, const Attr *attrs, int nattr, const Buf *second, const Buf *also)
+{
+	Tensor *in[2], *out[2];
+	if (!loop_eval_read(f, n->src, &in[0]) || (second && !loop_eval_read(f, second, &in[1])) || !tensor_like(f, n->buf, &out[0]) ||
+	    (also && !tensor_like(f, also, &out[1])))
+		return false;
+	run_op(f, op, attrs, nattr, in, second ? 2 : 1, out, also ? 2 : 1);
+	return loop_eval_write(f, n->buf, out[0]) && (!also || loop_eval_write(f, also, out[1]));
+}
+
+/* --- rows -------------------------------------------------------------------------------------------------------------------------------
+ */
+/* A position that follows the indices of n, but for one axis. */
+static void indices_at(LoopFrame *f, const Node *n, int64_t axis, int64_t i, Index *out)
+{
+	for (int k = 0; k < n->nindex; k++) out[k] = n->index[k];
+	if (axis < n->nindex) out[axis] = (Index){NULL, 0, dim_int(f->e->p->m->dims, i)};
+}
+
+/* sort, topk: rows of `from` along n->number; the first `keep` results to n->buf, their positions to n->buf2. */
+static bool ordered(LoopFrame *f, const Node *n, const Buf *from, OpCode op, int64_t keep)
+{
+	int64_t len;
+	Index at[MAX_RANK];
+	Cell x;
+	if (!loop_eval_dim(f, n->hi, &len)) return false;
+	Tensor *in[1] = {tensor_new(f->e->scratch, from->type->dtype, 1, &len)};
+	Tensor *out[2] = {tensor_new(f->e->scratch, in[0]->dtype, 1, &keep), tensor_new(f->e->scratch, DT_i32, 1, &keep)};
+	for (int64_t i = 0; i < len; i++) {
+		indices_at(f, n, n->number, i, at);
+		if (!loop_eval_load(f, from, at, &x)) return false;
+		memcpy((char *)in[0]->data + i * dtype_bytes(in[0]->dtype), x.raw, (size_t)dtype_bytes(in[0]->dtype));
+	}
+	Attr attrs[2] = {ATTR_INT(axis, 0), ATTR_DIM(size, dim_int(f->e->p->m->dims, keep))};
+	run_op(f, op, attrs, op == OP_topk ? 2 : 1, in, 1, out, 2);
+	for (int64_t i = 0; i < keep; i++) {
+		indices_at(f, n, n->number, i, at);
+		memcpy(x.raw, (char *)out[0]->data + i * dtype_bytes(in[0]->dtype), (size_t)dtype_bytes(in[0]->dtype));
+		if (!loop_eval_store(f, n->buf, at, &x)) return false;
+		scalar_store(tensor_get(out[1], i), x.raw);
+		if (!loop_eval_store(f, n->buf2, at, &x)) return false;
+	}
+	return true;
+}
+
+static bool eval_raw_sort(LoopFrame *f, const Node *n)
+{
+	int64_t len;
+	return loop_eval_dim(f, n->hi, &len) && ordered(f, n, n->buf, OP_sort, len);
+}
+
+static bool eval_raw_topk(LoopFrame *f, const Node *n)
+{
+	int64_t keep;
+	return loop_eval_dim(f, n->lo, &keep) && ordered(f, n, n->src, OP_topk, keep);
+}
+
+static bool eval_raw_searchsorted(LoopFrame *f, const Node *n)
+{
+	Tensor *in[2], *out[1] = {tensor_new(f->e->scratch, DT_u32, 0, NULL)};
+	if (!loop_eval_read(f, n->src, &in[0])) return false;
+	in[1] = tensor_scalar(f->e->scratch, scalar_load(n->arg[0]->dtype, f->node[n->arg[0]->id].raw));
+	Attr right = ATTR_INT(right, n->number);
+	run_op(f, OP_searchsorted, &right, 1, in, 2, out, 1);
+	memcpy(f->node[n->id].raw, out[0]->data, 4);
+	return true;
+}
+
+static bool eval_raw_rng_bits(LoopFrame *f, const Node *n)
+{
+	static const int64_t two = 2;
+	DimCtx *c = f->e->p->m->dims;
+	int64_t len, shape[MAX_RANK], i;
+	Index at[MAX_RANK + 1];
+	Cell x;
+	if (!loop_eval_dim(f, n->hi, &len) || !loop_eval_shape(f, n->buf, shape)) return false;
+	Tensor *key[1] = {tensor_new(f->e->scratch, DT_u32, 1, &two)}, *out[1] = {tensor_new(f->e->scratch, n->buf->type->dtype, 1, &len)};
+	for (int k = 0; k < n->number; k++) at[k] = n->index[k];
+	for (i = 0; i < 2; i++) {
+		at[n->number] = (Index){NULL, 0, dim_int(c, i)};
+		if (!loop_eval_load(f, n->src, at, &x)) return false;
+		tensor_set(key[0], i, scalar_load(DT_u32, x.raw));
+	}
+	Dim size = dim_int(c, len);
+	Attr attrs[2] = {ATTR_DIMS(shape, &size, 1), ATTR_INT(width, dtype_bytes(n->buf->type->dtype))};
+	run_op(f, OP_rng_bits, attrs, 2, key, 1, out, 1);
+	for (int64_t k = 0; k < len; k++) { /* row-major over the axes behind the batch */
+		int64_t rest = k;
+		for (int a = n->nindex - 1; a >= n->number; a--) at[a] = (Index){NULL, 0, dim_int(c, rest % shape[a])}, rest /= shape[a];
+		for (int a = 0; a < n->number; a++) at[a] = n->index[a];
+		scalar_store(tensor_get(out[0], k), x.raw);
+		if (!loop_eval_store(f, n->buf, at, &x)) return false;
+	}
+	return true;
+}
+
+static bool eval_raw_bitcast(LoopFrame *f, const Node *n)
+{
+	Tensor *from;
+	int64_t shape[MAX_RANK];
+	if (!loop_eval_read(f, n->src, &from) || !loop_eval_shape(f, n->buf, shape)) return false;
+	Tensor *to = tensor_new(f->e->scratch, n->buf->type->dtype, n->buf->type->rank, shape);
+	if (tensor_bytes(to) != tensor_bytes(from))
+		return loop_eval_fail(f, "bitcast: `%s` and `%s` differ in size", n->src->name, n->buf->name);
+	for (size_t i = 0; i < tensor_bytes(to); i++) {
+		unsigned char x = ((const unsigned char *)from->data)[i];
+		((unsigned char *)to->data)[i] = to->dtype == DT_bool ? x != 0 : x;
+	}
+	return loop_eval_write(f, n->buf, to);
+}
+
+/* --- transforms and factorisations
+ * ---------------------------------------------------------------------------------------------------------- */
+static bool eval_raw_fft(LoopFrame *f, const Node *n)
+{
+	Attr attrs[2] = {ATTR_INT(axis, n->number), ATTR_INT(inverse, n->reverse)};
+	return whole_op(f, n, OP_fft, attrs, 2, NULL, NULL);
+}
+
+static bool eval_raw_rfft(LoopFrame *f, const Node *n)
+{
+	Attr axis = ATTR_INT(axis, n->number);
+	return whole_op(f, n, OP_rfft, &axis, 1, NULL, NULL);
+}
+
+static bool eval_raw_irfft(LoopFrame *f, const Node *n)
+{
+	int64_t size;
+	if (!loop_eval_dim(f, n->hi, &size)) return false;
+	Attr attrs[2] = {ATTR_INT(axis, n->number), ATTR_DIM(size, dim_int(f->e->p->m->dims, size))};
+	return whole_op(f, n, OP_irfft, attrs, 2, NULL, NULL);
+}
+
+/* The buffer is large enough for any length; what the plan leaves is zero. */
+static bool roots(LoopFrame *f, const Node *n, OpCode op)
+{
+	Tensor *t;
+	int64_t len, inner;
+	if (!loop_eval_dim(f, n->hi, &len) || !loop_eval_dim(f, n->lo, &inner) || !tensor_like(f, n->buf, &t)) return false;
+	int64_t size = fft_table_size(op, len, inner > 1);
+	if (size > tensor_size(t))
+		return loop_eval_fail(f, "`%s` has %lld elements, the table %lld", n->buf->name, (long long)tensor_size(t), (long long)size);
+	fft_table_fill(op, len, inner > 1, t->data, NEW_ARRAY(f->e->scratch, float, fft_room_size(op, len, inner > 1) + 1));
+	return loop_eval_write(f, n->buf, t);
+}
+
+static bool eval_raw_fft_table(LoopFrame *f, const Node *n)
+{
+	return roots(f, n, OP_fft);
+}
+
+static bool eval_raw_rfft_table(LoopFrame *f, const Node *n)
+{
+	return roots(f, n, OP_rfft);
+}
+
+static bool eval_raw_cholesky(LoopFrame *f, const Node *n)
+{
+	return whole_op(f, n, OP_cholesky, NULL, 0, NULL, NULL);
+}
+
+static bool eval_raw_lu(LoopFrame *f, const Node *n)
+{
+	return whole_op(f, n, OP_lu, NULL, 0, NULL, n->buf2);
+}
+
+static bool eval_raw_trisolve(LoopFrame *f, const Node *n)
+{
+	Attr attrs[3] = {ATTR_INT(upper, n->exclusive != n->reverse), ATTR_INT(transposed, n->reverse), ATTR_INT(unit, n->number)};
+	return whole_op(f, n, OP_trisolve, attrs, 3, n->table, NULL);
+}
+
+/* --- convolutions: the rows that the index names
+ * ---------------------------------------------------------------------------------------------- */
+enum { PANEL = 32 /* results of a panel of the weight: kernels/conv.h */ };
+typedef struct ConvRows {
+	const Node *n;
+	Tensor *x, *w;
+	int64_t y[MAX_RANK]; /* shape of the result */
+	int rank, ns, first; /* of the result; spatial axes; where they begin */
+	float (*element)(const struct ConvRows *c, const int64_t *at);
+} ConvRows;
+
+static int64_t offset_of(const Tensor *t, const int64_t *at)
+{
+	int64_t r = 0;
+	for (int i = 0; i < t->rank; i++) r = r * t->shape[i] + at[i];
+	return r;
+}
+
+/* element at every position of the axes behind the first n->number, whose index is given. */
+static bool conv_rows(LoopFrame *f, ConvRows *c)
+{
+	const Node *n = c->n;
+	int64_t at[MAX_RANK], count = 1;
+	Index index[MAX_RANK];
+	c->rank = n->buf->type->rank;
+	if (!loop_eval_read(f, n->src, &c->x) || !loop_eval_read(f, n->src2, &c->w) || !loop_eval_shape(f, n->buf, c->y)) return false;
+	for (int i = 0; i < n->number; i++)
+		if (!loop_eval_position(f, &n->index[i], &at[i])) return false;
+	for (int i = (int)n->number; i < c->rank; i++) count *= c->y[i];
+	for (int64_t k = 0; k < count; k++) {
+		int64_t rest = k;
+		for (int i = c->rank - 1; i >= n->number; i--) at[i] = rest % c->y[i], rest /= c->y[i];
+		for (int i = 0; i < c->rank; i++) index[i] = (Index){NULL, 0, dim_int(f->e->p->m->dims, at[i])};
+		Cell x = {{0}};
+		float r = c->element(c, at);
+		memcpy(x.raw, &r, sizeof r);
+		if (!loop_eval_store(f, n->buf, index, &x)) return false;
+	}
+	return true;
+}
+
+/* taps: extents of the kernel; xat, wat: indices with everything but the spatial axes (and channels) set, at which the sum runs. */
+static float conv_sum(const ConvRows *c, const int64_t *at, const int64_t *taps, int64_t *xat, int64_t *wat, int wfirst, int64_t per,
+                      int64_t xchan, int wchan)
+{
+	const int64_t *step = c->n->ints, *lo = step + c->ns, *dil = lo + c->ns;
+	int64_t count = 1;
+	float sum = 0;
+	for (int i = 0; i < c->ns; i++) count *= taps[i];
+	for (int64_t k = 0; k < count; k++) {
+		bool hit = true;
+		int64_t rest = k;
+		for (int i = c->ns - 1; i >= 0; i--) {
+			int64_t tap = rest % taps[i], p = at[c->first + i] * step[i] + tap * dil[i] - lo[i];
+			rest /= taps[i];
+			hit &= p >= 0 && p < c->x->shape[c->first + i];
+			xat[c->first + i] = p;
+			wat[wfirst + i] = tap;
+		}
+		for (int64_t i = 0; hit && i < per; i++) {
+			xat[c->x->rank - 1] = xchan + i;
+			if (wchan >= 0) wat[wchan] = i;
+			sum += ((const float *)c->x->data)[offset_of(c->x, xat)] * ((const float *)c->w->data)[offset_of(c->w, wat)];
+		}
+	}
+	return sum;
+}
+
+/* Weight [batch.., groups, panels, K.., I, 32]. */
+static float conv_element(const ConvRows *c, const int64_t *at)
+{
+	int64_t groups = c->n->ints[3 * c->ns], xat[MAX_RANK], wat[MAX_RANK];
+	int nb = c->first - 1, last = c->rank - 1;
+	int64_t q = c->y[last] / groups, g = at[last] / q, o = at[last] % q, per = c->x->shape[last] / groups;
+	for (int i = 0; i < c->first; i++) xat[i] = at[i];
+	for (int i = 0; i < nb; i++) wat[i] = at[i];
+	wat[nb] = g, wat[nb + 1] = o / PANEL, wat[c->w->rank - 1] = o % PANEL;
+	return conv_sum(c, at, c->w->shape + nb + 2, xat, wat, nb + 2, per, g * per, c->w->rank - 2);
+}
+
+/* Weight [batch.., K.., C]. */
+static float depthwise_element(const ConvRows *c, const int64_t *at)
+{
+	int64_t xat[MAX_RANK], wat[MAX_RANK];
+	int nb = c->first - 1, last = c->rank - 1;
+	for (int i = 0; i < c->first; i++) xat[i] = at[i];
+	for (int i = 0; i < nb; i++) wat[i] = at[i];
+	wat[c->w->rank - 1] = at[last];
+	return conv_sum(c, at, c->w->shape + nb, xat, wat, nb, 1, at[last], -1);
+}
+
+static bool conv_of(LoopFrame *f, const Node *n, float (*element)(const ConvRows *c, const int64_t *at))
+{
+	int ns = (n->nints - 1) / 3;
+	ConvRows c = {.n = n, .ns = ns, .first = n->buf->type->rank - 1 - ns, .element = element};
+	return conv_rows(f, &c);
+}
+
+static bool eval_raw_conv(LoopFrame *f, const Node *n)
+{
+	return conv_of(f, n, conv_element);
+}
+
+static bool eval_raw_depthwise(LoopFrame *f, const Node *n)
+{
+	return conv_of(f, n, depthwise_element);
+}
+
+/* F(4,3): result tiles of 4x4 from 6x6 of the input. Weight [36, panels, I, 32], transformed. In double: close to the kernel, not equal. */
+static float winograd_element(const ConvRows *c, const int64_t *at)
+{
+	static const double BT[6][6] = {{4, 0, -5, 0, 1, 0},  {0, -4, -4, 1, 1, 0}, {0, 4, -4, -1, 1, 0},
+	                                {0, -2, -1, 2, 1, 0}, {0, 2, -1, -2, 1, 0}, {0, 4, 0, -5, 0, 1}};
+	static const double AT[4][6] = {{1, 1, 1, 1, 1, 0}, {0, 1, -1, 2, -2, 0}, {0, 1, 1, 4, 4, 0}, {0, 1, -1, 8, -8, 1}};
+	int64_t in = c->x->shape[3], panels = c->w->shape[1], top = at[1] / 4 * 4 - c->n->ints[0], left = at[2] / 4 * 4 - c->n->ints[1];
+	const double *ay = AT[at[1] % 4], *ax = AT[at[2] % 4];
+	const float *w = c->w->data, *x = c->x->data;
+	double sum = 0;
+	for (int64_t i = 0; i < in; i++)
+		for (int a = 0; a < 6; a++)
+			for (int b = 0; b < 6; b++) {
+				double v = 0;
+				for (int p = 0; p < 6; p++)
+					for (int q = 0; q < 6; q++) {
+						int64_t h = top + p, s = left + q;
+						if (h < 0 || h >= c->x->shape[1] || s < 0 || s >= c->x->shape[2]) continue;
+						v += BT[a][p] * BT[b][q] * (double)x[((at[0] * c->x->shape[1] + h) * c->x->shape[2] + s) * in + i];
+					}
+				sum += ay[a] * ax[b] * v * (double)w[(((6 * a + b) * panels + at[3] / PANEL) * in + i) * PANEL + at[3] % PANEL];
+			}
+	return (float)sum;
+}
+
+static bool eval_raw_winograd(LoopFrame *f, const Node *n)
+{
+	ConvRows c = {.n = n, .ns = 2, .first = 1, .element = winograd_element};
+	return conv_rows(f, &c);
+}
+
+/* [O, 3, 3, I] to [36, panels, I, 32] */
+static bool eval_raw_winoweight(LoopFrame *f, const Node *n)
+{
+	static const double G[6][3] = {{0.25, 0, 0},
+	                               {-1 / 6.0, -1 / 6.0, -1 / 6.0},
+	                               {-1 / 6.0, 1 / 6.0, -1 / 6.0},
+	                               {1 / 24.0, 1 / 12.0, 1 / 6.0},
+	                               {1 / 24.0, -1 / 12.0, 1 / 6.0},
+	                               {0, 0, 1}};
+	Tensor *w, *r;
+	if (!loop_eval_read(f, n->src, &w) || !tensor_like(f, n->buf, &r)) return false;
+	int64_t in = w->shape[3];
+	for (int64_t o = 0; o < w->shape[0]; o++)
+		for (int64_t k = 0; k < 36 * in; k++) {
+			int64_t i = k % in, a = k / in / 6, b = k / in % 6;
+			double s = 0;
+			for (int t = 0; t < 9; t++)
+				s += G[a][t / 3] * G[b][t % 3] * (double)((const float *)w->data)[(o * 9 + (n->number ? 8 - t : t)) * in + i];
+			((float *)r->data)[(((6 * a + b) * r->shape[1] + o / PANEL) * in + i) * PANEL + o % PANEL] = (float)s;
+		}
+	return loop_eval_write(f, n->buf, r);
+}
+
+/* --- the table
+ * ------------------------------------------------------------------------------------------------------------------------------ */
+bool loop_eval_raw(LoopFrame *f, const Node *n)
+{
+	static bool (*const raws[])(LoopFrame * f, const Node *n) = {
+#define RAW(word, gives, text, doc) eval_raw_##word,
+#include "loop.def"
+	};
+	for (int i = 0; i < nloop_raws; i++)
+		if (!strcmp(loop_raws[i].word, n->mode)) return raws[i](f, n);
+	return loop_eval_fail(f, "there is no library call `%s`", n->mode);
+}
