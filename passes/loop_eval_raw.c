@@ -1,5 +1,6 @@
 /* Calls of library functions, one function per RAW row of loop.def: see loop_eval.h. What is an op is computed by the tensor interpreter's
  * function for it on whole tensors; kernels whose operands are packed are written out plainly. */
+#include <math.h>
 #include <string.h>
 #include "../ir/build.h"
 #include "../ir/op_fft.h"
@@ -355,6 +356,98 @@ static bool eval_raw_winoweight(LoopFrame *f, const Node *n)
 			((float *)r->data)[(((6 * a + b) * r->shape[1] + o / PANEL) * in + i) * PANEL + o % PANEL] = (float)s;
 		}
 	return loop_eval_write(f, n->buf, r);
+}
+
+/* y[i, k.., o] = sum over samples and positions of x[n, s * step + k * dilation - lo, i] g[n, s, o], in double: close to the kernel. */
+static bool eval_raw_convweight(LoopFrame *f, const Node *n)
+{
+	Tensor *x, *g, *y;
+	int ns = (n->nints - 1) / 3;
+	const int64_t *step = n->ints, *lo = step + ns, *dil = lo + ns;
+	if (!loop_eval_read(f, n->src, &x) || !loop_eval_read(f, n->src2, &g) || !tensor_like(f, n->buf, &y)) return false;
+	int64_t in = x->shape[ns + 1], out = g->shape[ns + 1], positions = tensor_size(g) / (out ? out : 1);
+	for (int64_t e = 0; e < tensor_size(y); e++) {
+		int64_t o = e % out, rest = e / out, tap[MAX_RANK];
+		double sum = 0;
+		for (int i = ns - 1; i >= 0; i--) tap[i] = rest % y->shape[1 + i], rest /= y->shape[1 + i];
+		for (int64_t p = 0; p < positions; p++) {
+			int64_t at[MAX_RANK], q = p, linear;
+			bool hit = true;
+			for (int i = ns - 1; i >= 0; i--) {
+				at[i] = q % g->shape[1 + i] * step[i] + tap[i] * dil[i] - lo[i];
+				q /= g->shape[1 + i];
+				hit &= at[i] >= 0 && at[i] < x->shape[1 + i];
+			}
+			linear = q; /* the sample */
+			for (int i = 0; i < ns; i++) linear = linear * x->shape[1 + i] + at[i];
+			if (hit) sum += (double)((const float *)x->data)[linear * in + rest] * (double)((const float *)g->data)[p * out + o];
+		}
+		((float *)y->data)[e] = (float)sum;
+	}
+	return loop_eval_write(f, n->buf, y);
+}
+
+/* --- attention --- */
+/* Sizes and distances as lower_attention.c lists them: of batches, heads and rows of q, k, v, the result and the mask. */
+typedef struct Attention {
+	int64_t batch, heads, kv_heads, queries, keys, depth, apart[5][3];
+	const float *q, *k, *v, *sinks;
+	const Tensor *mask;
+	float *out;
+	int kind; /* 0 no mask, 1 causal, 2 bool, 3 numbers to add */
+	double scale;
+} Attention;
+
+static double attention_score(const Attention *a, int64_t b, int64_t h, int64_t i, int64_t j)
+{
+	const float *q = a->q + b * a->apart[0][0] + h * a->apart[0][1] + i * a->apart[0][2];
+	const float *k = a->k + b * a->apart[1][0] + h / (a->heads / a->kv_heads) * a->apart[1][1] + j * a->apart[1][2];
+	int64_t m = b * a->apart[4][0] + h * a->apart[4][1] + i * a->apart[4][2] + j;
+	double s = 0;
+	if (a->kind == 1 && j > i + a->keys - a->queries) return -INFINITY;
+	if (a->kind == 2 && !((const bool *)a->mask->data)[m]) return -INFINITY;
+	for (int64_t d = 0; d < a->depth; d++) s += (double)q[d] * (double)k[d];
+	return s * a->scale + (a->kind == 3 ? (double)((const float *)a->mask->data)[m] : 0);
+}
+
+/* In double: close to the kernel, which keeps a running maximum. */
+static void attention_row(const Attention *a, int64_t b, int64_t h, int64_t i, double *score)
+{
+	float *out = a->out + b * a->apart[3][0] + h * a->apart[3][1] + i * a->apart[3][2];
+	const float *v = a->v + b * a->apart[2][0] + h / (a->heads / a->kv_heads) * a->apart[2][1];
+	double most = a->sinks ? (double)a->sinks[h] : -INFINITY, sum;
+	for (int64_t j = 0; j < a->keys; j++) {
+		score[j] = attention_score(a, b, h, i, j);
+		if (!(score[j] <= most)) most = score[j];
+	}
+	sum = a->sinks ? exp((double)a->sinks[h] - most) : 0;
+	for (int64_t j = 0; j < a->keys; j++) sum += score[j] = exp(score[j] - most);
+	for (int64_t d = 0; d < a->depth; d++) {
+		double x = 0;
+		for (int64_t j = 0; j < a->keys; j++) x += score[j] * (double)v[j * a->apart[2][2] + d];
+		out[d] = (float)(x / sum);
+	}
+}
+
+static bool eval_raw_attention(LoopFrame *f, const Node *n)
+{
+	Tensor *use[5], *out;
+	Attention a = {.kind = (int)n->number, .scale = scalar_to_double(scalar_load(DT_f32, f->node[n->arg[0]->id].raw))};
+	int64_t *size[6] = {&a.batch, &a.heads, &a.kv_heads, &a.queries, &a.keys, &a.depth};
+	for (int i = 0; i < 6; i++)
+		if (!loop_eval_position(f, &n->index[i], size[i])) return false;
+	for (int i = 0; i < 15; i++)
+		if (!loop_eval_position(f, &n->index[6 + i], &a.apart[i / 3][i % 3])) return false;
+	for (int i = 0; i < n->nuses; i++)
+		if (!loop_eval_read(f, n->uses[i], &use[i])) return false;
+	if (!tensor_like(f, n->buf, &out)) return false;
+	a.q = use[0]->data, a.k = use[1]->data, a.v = use[2]->data, a.out = out->data;
+	a.mask = a.kind > 1 ? use[3] : NULL;
+	a.sinks = n->nuses > 3 + (a.kind > 1) ? use[3 + (a.kind > 1)]->data : NULL;
+	double *score = NEW_ARRAY(f->e->scratch, double, a.keys + 1);
+	for (int64_t r = 0; r < a.batch * a.heads * a.queries; r++)
+		attention_row(&a, r / a.queries / a.heads, r / a.queries % a.heads, r % a.queries, score);
+	return loop_eval_write(f, n->buf, out);
 }
 
 /* --- the table
