@@ -138,19 +138,29 @@ static void mx_fft_root(ptrdiff_t k, ptrdiff_t n, double *re, double *im)
 	*im = octant < 4 ? -s : s;
 }
 
-/* @def mx_fft_powers */
-/* The powers 0 .. count - 1 of exp(-2 pi i k / n); parts `apart` floats from each other, elements `step` floats. */
-static void mx_fft_powers(ptrdiff_t k, ptrdiff_t n, ptrdiff_t count, float *out, ptrdiff_t step, ptrdiff_t apart)
+/* @def mx_fft_halves */
+/* Small tables of the n-th roots: those of 0 .. step - 1, then of 0, step, 2 step, ..; the root of any number is a product. Returns step, a
+ * power of two. half: 4 * (step + n / step + 1) doubles at most, pairs. */
+static ptrdiff_t mx_fft_halves(ptrdiff_t n, double *half)
 {
-	double re[16], im[16], base_re, base_im;
-	for (int i = 0; i < 16 && i < count; i++) mx_fft_root(k % n * i % n, n, &re[i], &im[i]);
-	for (ptrdiff_t at = 0; at < count; at += 16) {
-		mx_fft_root(k % n * at % n, n, &base_re, &base_im);
-		for (ptrdiff_t i = 0; i < 16 && at + i < count; i++) {
-			float *const to = out + (at + i) * step;
-			to[0] = (float)(re[i] * base_re - im[i] * base_im);
-			to[apart] = (float)(re[i] * base_im + im[i] * base_re);
-		}
+	ptrdiff_t step = 1;
+	while (step * step < n) step *= 2;
+	for (ptrdiff_t i = 0; i < step && i < n; i++) mx_fft_root(i, n, &half[2 * i], &half[2 * i + 1]);
+	for (ptrdiff_t i = 0; i * step < n; i++) mx_fft_root(i * step, n, &half[2 * (step + i)], &half[2 * (step + i) + 1]);
+	return step;
+}
+
+/* @def mx_fft_powers */
+/* The powers 0 .. count - 1 of exp(-2 pi i k / n), k < n, from the tables of n; parts `apart` floats from each other, elements `far_` floats. */
+static void mx_fft_powers(ptrdiff_t k, ptrdiff_t n, ptrdiff_t count, const double *half, ptrdiff_t step, float *out, ptrdiff_t far_, ptrdiff_t apart)
+{
+	ptrdiff_t at = 0; /* k * i modulo n */
+	for (ptrdiff_t i = 0; i < count; i++) {
+		const double *const x = half + 2 * (at & (step - 1)), *const y = half + 2 * (step + at / step);
+		out[i * far_] = (float)(x[0] * y[0] - x[1] * y[1]);
+		out[i * far_ + apart] = (float)(x[0] * y[1] + x[1] * y[0]);
+		at += k;
+		if (at >= n) at -= n;
 	}
 }
 
@@ -344,22 +354,80 @@ static float *mx_fft_block(ptrdiff_t n, const float *w, float *x, float *y)
 
 /* ---- between memory and blocks ---- */
 
+/* @def mx_fft_load_rows */
+/* 16 lines of neighbouring pairs, `line` floats apart, by transposes in registers; returns how many elements of each are done. */
+static ptrdiff_t mx_fft_load_rows(const float *z, ptrdiff_t line, ptrdiff_t n, float *to, float *ti)
+{
+	ptrdiff_t j = 0;
+#if MX_W > 1
+#define MX_EVEN(j) (2 * (j))
+#define MX_ODD(j) (2 * (j) + 1)
+	for (; j + MX_W <= n; j += MX_W)
+		for (ptrdiff_t l = 0; l < 16; l += MX_W) {
+			mx_vf re[MX_W], im[MX_W];
+			MX_UNROLL(16) for (int i = 0; i < MX_W; i++) {
+				const float *const at = z + (l + i) * line + 2 * j;
+				const mx_vf low = mx_ld_f32(at), high = mx_ld_f32(at + MX_W);
+				re[i] = MX_SHUFFLE(low, high, MX_EVEN);
+				im[i] = MX_SHUFFLE(low, high, MX_ODD);
+			}
+			mx_transpose_vf(re);
+			mx_transpose_vf(im);
+			MX_UNROLL(16) for (int i = 0; i < MX_W; i++) {
+				mx_st_f32(to + 16 * (j + i) + l, re[i]);
+				mx_st_f32(ti + 16 * (j + i) + l, im[i]);
+			}
+		}
+#else
+	(void)z, (void)line, (void)n, (void)to, (void)ti;
+#endif
+	return j;
+}
+
+/* @def mx_fft_store_rows */
+static ptrdiff_t mx_fft_store_rows(float *z, ptrdiff_t line, ptrdiff_t n, const float *fr, const float *fi, float scale)
+{
+	ptrdiff_t j = 0;
+#if MX_W > 1
+#define MX_ZIP_LOW(j) ((j) / 2 + (j) % 2 * MX_W)
+#define MX_ZIP_HIGH(j) (((j) + MX_W) / 2 + (j) % 2 * MX_W)
+	const mx_vf by = mx_bc_f32(scale);
+	for (; j + MX_W <= n; j += MX_W)
+		for (ptrdiff_t l = 0; l < 16; l += MX_W) {
+			mx_vf re[MX_W], im[MX_W];
+			MX_UNROLL(16) for (int i = 0; i < MX_W; i++) {
+				re[i] = mx_ld_f32(fr + 16 * (j + i) + l) * by;
+				im[i] = mx_ld_f32(fi + 16 * (j + i) + l) * by;
+			}
+			mx_transpose_vf(re);
+			mx_transpose_vf(im);
+			MX_UNROLL(16) for (int i = 0; i < MX_W; i++) {
+				float *const at = z + (l + i) * line + 2 * j;
+				mx_st_f32(at, MX_SHUFFLE(re[i], im[i], MX_ZIP_LOW));
+				mx_st_f32(at + MX_W, MX_SHUFFLE(re[i], im[i], MX_ZIP_HIGH));
+			}
+		}
+#else
+	(void)z, (void)line, (void)n, (void)fr, (void)fi, (void)scale;
+#endif
+	return j;
+}
+
 /* @def mx_fft_load */
 /* n elements of `lines` lines into a block, zeros into its other lines. Elements are `step` floats apart, lines `line` floats.
  * im NULL: real lines. */
 static void mx_fft_load(const float *re, const float *im, ptrdiff_t step, ptrdiff_t line, ptrdiff_t n, ptrdiff_t lines, float *to)
 {
 	float *const ti = to + 16 * n;
-	const bool pairs = line == 2 && lines == 16 && im && (im == re + 1 || re == im + 1);
-	for (ptrdiff_t j = 0; j < n; j++) {
+	const bool beside = lines == 16 && im && (im == re + 1 || re == im + 1), pairs = beside && line == 2;
+	const ptrdiff_t done = beside && step == 2 && !pairs ? mx_fft_load_rows(re < im ? re : im, line, n, re < im ? to : ti, re < im ? ti : to) : 0;
+	for (ptrdiff_t j = done; j < n; j++) {
 		const float *r = re + j * step, *i = im ? im + j * step : re;
 		if (pairs) {
 			const float *z = re < im ? r : i;
 			float *a = (re < im ? to : ti) + 16 * j, *b = (re < im ? ti : to) + 16 * j;
 			for (int l = 0; l < 16; l += MX_W) {
 #if MX_W > 1
-#define MX_EVEN(j) (2 * (j))
-#define MX_ODD(j) (2 * (j) + 1)
 				const mx_vf low = mx_ld_f32(z + 2 * l), high = mx_ld_f32(z + 2 * l + MX_W);
 				mx_st_f32(a + l, MX_SHUFFLE(low, high, MX_EVEN));
 				mx_st_f32(b + l, MX_SHUFFLE(low, high, MX_ODD));
@@ -384,16 +452,15 @@ static void mx_fft_load(const float *re, const float *im, ptrdiff_t step, ptrdif
 static void mx_fft_store(float *re, float *im, ptrdiff_t step, ptrdiff_t line, ptrdiff_t n, ptrdiff_t lines, const float *fr, const float *fi, float scale)
 {
 	const mx_vf by = mx_bc_f32(scale);
-	const bool pairs = line == 2 && lines == 16 && im && (im == re + 1 || re == im + 1);
-	for (ptrdiff_t j = 0; j < n; j++) {
+	const bool beside = lines == 16 && im && (im == re + 1 || re == im + 1), pairs = beside && line == 2;
+	const ptrdiff_t done = beside && step == 2 && !pairs ? mx_fft_store_rows(re < im ? re : im, line, n, re < im ? fr : fi, re < im ? fi : fr, scale) : 0;
+	for (ptrdiff_t j = done; j < n; j++) {
 		float *r = re + j * step, *i = im ? im + j * step : re;
 		if (pairs) {
 			float *z = re < im ? r : i;
 			const float *a = (re < im ? fr : fi) + 16 * j, *b = (re < im ? fi : fr) + 16 * j;
 			for (int l = 0; l < 16; l += MX_W) {
 #if MX_W > 1
-#define MX_ZIP_LOW(j) ((j) / 2 + (j) % 2 * MX_W)
-#define MX_ZIP_HIGH(j) (((j) + MX_W) / 2 + (j) % 2 * MX_W)
 				const mx_vf even = mx_ld_f32(a + l) * by, odd = mx_ld_f32(b + l) * by;
 				mx_st_f32(z + 2 * l, MX_SHUFFLE(even, odd, MX_ZIP_LOW));
 				mx_st_f32(z + 2 * l + MX_W, MX_SHUFFLE(even, odd, MX_ZIP_HIGH));
@@ -507,25 +574,28 @@ static void mx_fft_table(ptrdiff_t n, bool apart, float *w, float *room)
 		t += 2 * n + 2 * m;
 		apart = false;
 	}
+	double *const half = (double *)(void *)room;
+	if (m < 1) return;
+	ptrdiff_t step = mx_fft_halves(m, half);
 	if (apart || m < 256) {
-		mx_fft_powers(1, m, m, t, 2, 1);
+		mx_fft_powers(1 % m, m, m, half, step, t, 2, 1);
 	} else {
 		const ptrdiff_t n1 = mx_fft_first(m), n2 = m / n1, blocks = (n2 + 15) / 16;
 		float *const a = t + 2 * n1 + 2 * n2, *const b = a + 32 * n1;
-		mx_fft_powers(1, n1, n1, t, 2, 1);
-		mx_fft_powers(1, n2, n2, t + 2 * n1, 2, 1);
+		mx_fft_powers(n2 % m, m, n1, half, step, t, 2, 1);
+		mx_fft_powers(n1 % m, m, n2, half, step, t + 2 * n1, 2, 1);
 		for (ptrdiff_t k = 0; k < n1; k++) {
-			mx_fft_powers(k, m, 16, a + 32 * k, 1, 16);
-			mx_fft_powers(16 * k, m, blocks, b + 2 * blocks * k, 2, 1);
+			mx_fft_powers(k, m, 16, half, step, a + 32 * k, 1, 16);
+			mx_fft_powers(16 * k % m, m, blocks, half, step, b + 2 * blocks * k, 2, 1);
 		}
 	}
 	if (smooth) return;
 	float *const f = w + 2 * n, *const br = room, *const bi = br + m;
 	ptrdiff_t square = 0; /* j^2 modulo 2n */
+	step = mx_fft_halves(2 * n, half);
 	for (ptrdiff_t j = 0; j < n; j++) {
-		double re, im;
-		mx_fft_root(square, 2 * n, &re, &im);
-		w[2 * j] = (float)re, w[2 * j + 1] = (float)im;
+		const double *const x = half + 2 * (square & (step - 1)), *const y = half + 2 * (step + square / step);
+		w[2 * j] = (float)(x[0] * y[0] - x[1] * y[1]), w[2 * j + 1] = (float)(x[0] * y[1] + x[1] * y[0]);
 		square = (square + 2 * j + 1) % (2 * n);
 	}
 	for (ptrdiff_t j = 0; j < 2 * m; j++) br[j] = 0.0f;
@@ -542,7 +612,11 @@ static void mx_fft_table(ptrdiff_t n, bool apart, float *w, float *room)
 static void mx_rfft_table(ptrdiff_t n, bool apart, float *w, float *room)
 {
 	if (n < 1) return;
-	if (n % 2 == 0) mx_fft_powers(1, n, n / 4 + 1, w, 2, 1);
+	if (n % 2 == 0) {
+		double *const half = (double *)(void *)room;
+		const ptrdiff_t step = mx_fft_halves(n, half);
+		mx_fft_powers(1, n, n / 4 + 1, half, step, w, 2, 1);
+	}
 	mx_fft_table(n % 2 ? n : n / 2, apart, n % 2 ? w : w + 2 * (n / 4 + 1), room);
 }
 
@@ -569,7 +643,10 @@ static void mx_fft_c64(const mx_c64 *x, mx_c64 *y, ptrdiff_t outer, ptrdiff_t n,
 		}
 }
 
-/* @def mx_rfft_untangle */
+/* @def MX_BACK */
+#define MX_BACK(j) (MX_W - 1 - (j))
+
+/* @def mx_rfft_untangle needs mx_fft_load_rows MX_BACK */
 /* From the transform z of h pairs of real elements (lines s side by side) the spectrum 0 .. h of the 2h of them. */
 static void mx_rfft_untangle(ptrdiff_t h, ptrdiff_t s, const float *w, const float *zr, const float *zi, float *xr, float *xi)
 {
@@ -578,7 +655,21 @@ static void mx_rfft_untangle(ptrdiff_t h, ptrdiff_t s, const float *w, const flo
 		xr[q] = a + b, xi[q] = 0.0f;
 		xr[s * h + q] = a - b, xi[s * h + q] = 0.0f;
 	}
-	for (ptrdiff_t k = 1; k <= h / 2; k++) {
+	ptrdiff_t k = 1;
+#if MX_W > 1
+	for (; s == 1 && 2 * (k + MX_W - 1) < h; k += MX_W) { /* elements k .. and, backwards, h - k .. */
+		const ptrdiff_t j = h - k - MX_W + 1;
+		const mx_vf half = mx_bc_f32(0.5f), low = mx_ld_f32(w + 2 * k), high = mx_ld_f32(w + 2 * k + MX_W);
+		const mx_vf c = half * MX_SHUFFLE(low, high, MX_EVEN), d = half * MX_SHUFFLE(low, high, MX_ODD);
+		const mx_vf ar = mx_ld_f32(zr + k), ai = mx_ld_f32(zi + k), tr = mx_ld_f32(zr + j), ti = mx_ld_f32(zi + j);
+		const mx_vf br = MX_SHUFFLE(tr, tr, MX_BACK), bi = MX_SHUFFLE(ti, ti, MX_BACK);
+		const mx_vf er = half * (ar + br), ei = half * (ai - bi), fr = ai + bi, fi = br - ar, gr = fr * c - fi * d, gi = fr * d + fi * c;
+		const mx_vf yr = er - gr, yi = gi - ei;
+		mx_st_f32(xr + k, er + gr), mx_st_f32(xi + k, ei + gi);
+		mx_st_f32(xr + j, MX_SHUFFLE(yr, yr, MX_BACK)), mx_st_f32(xi + j, MX_SHUFFLE(yi, yi, MX_BACK));
+	}
+#endif
+	for (; k <= h / 2; k++) {
 		const float c = 0.5f * w[2 * k], d = 0.5f * w[2 * k + 1];
 		for (ptrdiff_t q = 0; q < s; q++) {
 			const ptrdiff_t i = s * k + q, j = s * (h - k) + q;
@@ -590,7 +681,7 @@ static void mx_rfft_untangle(ptrdiff_t h, ptrdiff_t s, const float *w, const flo
 	}
 }
 
-/* @def mx_rfft_tangle */
+/* @def mx_rfft_tangle needs mx_fft_load_rows MX_BACK */
 /* The way back, times two: what transforms to 2h real elements as h pairs. The imaginary parts of 0 and h are not read. */
 static void mx_rfft_tangle(ptrdiff_t h, ptrdiff_t s, const float *w, const float *xr, const float *xi, float *zr, float *zi)
 {
@@ -598,7 +689,20 @@ static void mx_rfft_tangle(ptrdiff_t h, ptrdiff_t s, const float *w, const float
 		const float a = xr[q], b = xr[s * h + q];
 		zr[q] = a + b, zi[q] = a - b;
 	}
-	for (ptrdiff_t k = 1; k <= h / 2; k++) {
+	ptrdiff_t k = 1;
+#if MX_W > 1
+	for (; s == 1 && 2 * (k + MX_W - 1) < h; k += MX_W) {
+		const ptrdiff_t j = h - k - MX_W + 1;
+		const mx_vf low = mx_ld_f32(w + 2 * k), high = mx_ld_f32(w + 2 * k + MX_W), c = MX_SHUFFLE(low, high, MX_EVEN), d = MX_SHUFFLE(low, high, MX_ODD);
+		const mx_vf ar = mx_ld_f32(xr + k), ai = mx_ld_f32(xi + k), tr = mx_ld_f32(xr + j), ti = mx_ld_f32(xi + j);
+		const mx_vf br = MX_SHUFFLE(tr, tr, MX_BACK), bi = MX_SHUFFLE(ti, ti, MX_BACK);
+		const mx_vf er = ar + br, ei = ai - bi, fr = ar - br, fi = ai + bi, gr = fr * d - fi * c, gi = fr * c + fi * d;
+		const mx_vf yr = er - gr, yi = gi - ei;
+		mx_st_f32(zr + k, er + gr), mx_st_f32(zi + k, ei + gi);
+		mx_st_f32(zr + j, MX_SHUFFLE(yr, yr, MX_BACK)), mx_st_f32(zi + j, MX_SHUFFLE(yi, yi, MX_BACK));
+	}
+#endif
+	for (; k <= h / 2; k++) {
 		const float c = w[2 * k], d = w[2 * k + 1];
 		for (ptrdiff_t q = 0; q < s; q++) {
 			const ptrdiff_t i = s * k + q, j = s * (h - k) + q;
@@ -636,7 +740,9 @@ static void mx_rfft_f32(const float *x, mx_c64 *y, ptrdiff_t outer, ptrdiff_t n,
 				mx_fft_line(m, re, im, step, zr, zi, 1, even ? 1.0f : scale, table, spare);
 				if (even) mx_rfft_untangle(m, 1, w, zr, zi, xr, xi);
 				const float by = even ? scale : 1.0f;
-				for (ptrdiff_t k = 0; k < keep; k++) or_[2 * inner * k] = xr[k] * by, or_[2 * inner * k + 1] = xi[k] * by;
+				const ptrdiff_t rows = inner == 1 ? keep / 16 : 0; /* 16 neighbours are stored as 16 lines are */
+				mx_fft_store(or_, or_ + 1, 32, 2, rows, 16, xr, xi, by);
+				for (ptrdiff_t k = 16 * rows; k < keep; k++) or_[2 * inner * k] = xr[k] * by, or_[2 * inner * k + 1] = xi[k] * by;
 			}
 		}
 }
