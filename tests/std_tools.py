@@ -13,7 +13,7 @@ mx.set_default_device(mx.cpu)
 INTERP = not os.environ.get("MLXCC_COMPILED")
 
 
-def run(mlxcc, tmp_path, source, fn, interp=INTERP, **inputs):
+def run(mlxcc, tmp_path, source, fn, interp=INTERP, options=(), **inputs):
     """Runs an exported function; arrays, numbers and dicts of leaves go in, {name: array} comes out."""
     program = tmp_path / "t.mx"
     program.write_text(source)
@@ -29,7 +29,7 @@ def run(mlxcc, tmp_path, source, fn, interp=INTERP, **inputs):
             args.append(f"{name}={tmp_path / name}.npy")
     out = tmp_path / "out.npz"
     out.unlink(missing_ok=True)
-    r = subprocess.run([mlxcc, "run", f"{program}:{fn}", *args, f"--out={out}", *(["--interp"] if interp else [])], capture_output=True, text=True)
+    r = subprocess.run([mlxcc, "run", f"{program}:{fn}", *args, f"--out={out}", *(["--interp"] if interp else []), *options], capture_output=True, text=True)
     assert r.returncode == 0, f"exit {r.returncode}\n{r.stderr}\n{source}"
     with np.load(out) as z:
         return {k: z[k] for k in z.files}

@@ -1,4 +1,4 @@
-"""fft and linalg of the language against MLX and NumPy; their gradients against JAX; compiled C to the interpreter's bits at every kind of length."""
+"""fft and linalg of the language against MLX and NumPy; their gradients against JAX; compiled C to the interpreter's bits at every kind of length (without contraction)."""
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -131,7 +131,7 @@ def test_symbolic_lengths(mlxcc, tmp_path):
             np.testing.assert_allclose(got[k], want, rtol=0, atol=1e-6 * max(n, m, 4) ** 0.5 * 4, err_msg=k)
 
 
-@pytest.mark.parametrize("n", [1, 2, 3, 8, 12, 30, 49, 61, 64, 67, 100, 210, 255, 256, 257, 360, 512, 521, 1000, 2048, 4099, 1 << 14])
+@pytest.mark.parametrize("n", [1, 2, 3, 12, 49, 61, 64, 67, 210, 255, 256, 360, 521, 1000, 4099, 1 << 14])
 def test_c_has_the_interpreters_bits(mlxcc, tmp_path, n):
     """At every kind of length: passes of each radix, four steps, Bluestein; neighbours and not."""
     more = 3 if n < 3000 else 1
@@ -141,9 +141,9 @@ def test_c_has_the_interpreters_bits(mlxcc, tmp_path, n):
     z = (rng.normal(size=(more, n)) + 1j * rng.normal(size=(more, n))).astype("c8")
     x = rng.normal(size=(n, more)).astype("f4")
     a = run(mlxcc, tmp_path, source, "main", interp=True, z=z, x=x)
-    b = run(mlxcc, tmp_path, source, "main", interp=False, z=z, x=x)
+    b = run(mlxcc, tmp_path, source, "main", interp=False, options=["--fma=off"], z=z, x=x)
     for k in a:
-        np.testing.assert_allclose(a[k], b[k], rtol=0, atol=3e-7 * np.abs(a[k]).max(), err_msg=k)
+        assert np.array_equal(a[k], b[k]), k
     np.testing.assert_allclose(a["a"], np.fft.fft(z.astype("c16")), rtol=0, atol=2e-6 * n ** 0.5)
 
 
