@@ -61,7 +61,7 @@ static void parse_definitions(Arena *a, Definitions *d, const char *source, Form
 /* The files in the order in which they need each other; behind maths.h mx_NAME_vf of each mx_NAME_f32 that has none. */
 static Definitions all_definitions(Arena *a)
 {
-	static const char *const others[] = {"attention", "fft", "conv"};
+	static const char *const others[] = {"attention", "quantized", "fft", "conv"};
 	Definitions d = {0};
 	parse_definitions(a, &d, "support", FORM_PLAIN);
 	parse_definitions(a, &d, "vector", FORM_PLAIN);

@@ -210,3 +210,64 @@ def test_packed_layers_have_no_gradient_but_their_bias(mlxcc, tmp_path):
     f.write_text("import nn; const Net = nn.quantize(nn.Linear(64, 8)); test \"t\" { let names = map(|p| p[0], tree_flatten(trainable(Net))); assert names == [\"bias\"]; }")
     r = subprocess.run([mlxcc, "test", str(f)], capture_output=True, text=True)
     assert r.returncode == 0, r.stdout + r.stderr
+
+
+# --- the kernel in emitted C: x of few rows times packed rows ----------------------------------------------------------------------------------
+BUILDS = ["gcc -O0", "gcc -O2", "gcc -O3 -march=native", "clang -O2 -march=native", "clang -O2", "gcc -O2 -DMLXCC_SCALAR",
+          *(["gcc -O2 -mavx2 -mfma"] if " avx2 " in open("/proc/cpuinfo").read() else []),
+          *(["gcc -O2 -march=native -mno-avx512vnni"] if " avx512_vnni " in open("/proc/cpuinfo").read() else [])]
+DRIVER = """#include "t.h"
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+static void *get(const char *n, size_t size) {
+  FILE *f = fopen(n, "rb"); void *p = malloc(size);
+  if (!f || fread(p, 1, size, f) != size) exit(3);
+  fclose(f); return p;
+}
+int main(void) {
+  enum { M = %d, N = %d, K = %d, G = %d };
+  float *y = (float *)malloc(4 * M * N), *w = (float *)get("want", 4 * M * N), *near = (float *)get("near", 4 * M * N); int i, bad = 0;
+  t_main((float *)get("x", 4 * M * K), (uint32_t *)get("w", N * K / 2), (float *)get("s", 4 * N * K / G), (float *)get("b", 4 * N * K / G), y, malloc(1 << 20));
+  for (i = 0; i < M * N; i++) bad += !(fabsf(y[i] - w[i]) <= near[i]);
+  return bad > 0;
+}
+"""
+
+
+@pytest.mark.parametrize("rows,k,group", [(1, 256, 64), (3, 96, 32), (1, 384, 128), (2, 64, 64), (1, 32, 32), (1, 4160, 64)])
+def test_kernel(mlxcc, tmp_path, rows, k, group):
+    n = 19
+    rng = np.random.default_rng(k)
+    x = (rng.standard_normal((rows, k)) * np.exp(4 * rng.standard_normal((rows, k)))).astype(np.float32)  # of very different sizes
+    x[0, :group] = 0 if k > group else x[0, :group]
+    q, s, b = packed(rng.standard_normal((n, k)).astype(np.float32), group, 4)
+    f = tmp_path / "t.mx"
+    f.write_text(f"export fn main(x: f32[{rows}, {k}], w: {type_of(q)}, s: {type_of(s)}, b: {type_of(b)}) {{ return quantized_matmul(x, w, s, b, group_size={group}); }}")
+    subprocess.run([mlxcc, str(f), "-o", str(tmp_path / "t.c")], check=True)
+    assert "mx_q4_product(x" in (tmp_path / "t.c").read_text()
+    wide = np.array(mx.dequantize(mx.array(q), mx.array(s), mx.array(b), group_size=group, bits=4), dtype=np.float64)
+    levels = abs(s).repeat(group, 1) * 15 + abs(b).repeat(group, 1)  # what is added up before the biases cancel most of it
+    for name, a in [("x", x), ("w", q), ("s", s), ("b", b), ("want", (x @ wide.T).astype(np.float32)), ("near", (2e-6 * (abs(x) @ levels.T)).astype(np.float32))]:
+        np.ascontiguousarray(a).tofile(tmp_path / name)
+    (tmp_path / "main.c").write_text(DRIVER % (rows, n, k, group))
+    for build in BUILDS:
+        compiler, *flags = build.split()
+        subprocess.run([compiler, "-std=c99", *flags, "-Wall", "-Wextra", "-Wconversion", "-pedantic", "-Werror", "t.c", "main.c", "-o", "t", "-lm"], cwd=tmp_path, check=True)
+        assert subprocess.run(["./t"], cwd=tmp_path).returncode == 0, build
+
+
+def test_kernel_or_plain_form(mlxcc, tmp_path):
+    """Any number of rows calls the kernel, many rows known before do not; nan and inf are seen."""
+    f = tmp_path / "t.mx"
+    text = "export fn main(x: f32[{}, 64], w: u32[8, 8], s: f32[8, 1], b: f32[8, 1]) {{ return quantized_matmul(x, w, s, b); }}"
+    for rows, called in [("N", True), ("16", True), ("17", False)]:
+        f.write_text(text.format(rows))
+        subprocess.run([mlxcc, str(f), "-o", str(tmp_path / "t.c")], check=True)
+        assert ("mx_q4_product(x" in (tmp_path / "t.c").read_text()) == called
+    q, s, b = packed(np.random.default_rng(2).standard_normal((8, 64)).astype(np.float32), 64, 4)
+    x = np.random.default_rng(3).standard_normal((5, 64)).astype(np.float32)
+    x[1, 7], x[2, 9] = np.nan, np.inf
+    got = run(mlxcc, tmp_path, text.format("N"), "main", interp=False, x=x, w=q, s=s, b=b)["out"]
+    assert not np.isfinite(got[1:3]).any() and np.isnan(got[1]).all()
+    assert np.isfinite(np.delete(got, [1, 2], axis=0)).all()
