@@ -405,7 +405,7 @@ static double attention_score(const Attention *a, int64_t b, int64_t h, int64_t 
 	int64_t m = b * a->apart[4][0] + h * a->apart[4][1] + i * a->apart[4][2] + j;
 	double s = 0;
 	if (a->kind == 1 && j > i + a->keys - a->queries) return -INFINITY;
-	if (a->kind == 2 && !((const bool *)a->mask->data)[m]) return -INFINITY;
+	if (a->kind == 2 && !((const bool *)a->mask->data)[m]) return -3.4028234663852886e38; /* the least f32: a row without any true sees all */
 	for (int64_t d = 0; d < a->depth; d++) s += (double)q[d] * (double)k[d];
 	return s * a->scale + (a->kind == 3 ? (double)((const float *)a->mask->data)[m] : 0);
 }
@@ -425,7 +425,7 @@ static void attention_row(const Attention *a, int64_t b, int64_t h, int64_t i, d
 	for (int64_t d = 0; d < a->depth; d++) {
 		double x = 0;
 		for (int64_t j = 0; j < a->keys; j++) x += score[j] * (double)v[j * a->apart[2][2] + d];
-		out[d] = (float)(x / sum);
+		out[d] = a->keys ? (float)(x / sum) : 0;
 	}
 }
 
@@ -447,6 +447,32 @@ static bool eval_raw_attention(LoopFrame *f, const Node *n)
 	double *score = NEW_ARRAY(f->e->scratch, double, a.keys + 1);
 	for (int64_t r = 0; r < a.batch * a.heads * a.queries; r++)
 		attention_row(&a, r / a.queries / a.heads, r / a.queries % a.heads, r % a.queries, score);
+	return loop_eval_write(f, n->buf, out);
+}
+
+/* --- products with rows packed in 4 bits --- */
+static bool eval_raw_quantized_product(LoopFrame *f, const Node *n)
+{
+	Tensor *use[4], *out;
+	int64_t size[3];
+	for (int i = 0; i < 3; i++)
+		if (!loop_eval_position(f, &n->index[i], &size[i])) return false;
+	for (int i = 0; i < 4; i++)
+		if (!loop_eval_read(f, n->uses[i], &use[i])) return false;
+	if (!tensor_like(f, n->buf, &out)) return false;
+	const float *x = use[0]->data, *scale = use[2]->data, *bias = use[3]->data;
+	const uint32_t *w = use[1]->data;
+	int64_t rows = size[0], of = size[1], k = size[2], groups = k / n->number;
+	for (int64_t r = 0; r < rows; r++)
+		for (int64_t i = 0; i < of; i++) {
+			double sum = 0;
+			for (int64_t j = 0; j < k; j++) {
+				int64_t g = i * groups + j / n->number;
+				double q = w[(i * k + j) / 8] >> (4 * (j % 8)) & 15;
+				sum += (double)x[r * k + j] * ((double)scale[g] * q + (double)bias[g]);
+			}
+			((float *)out->data)[r * of + i] = (float)sum;
+		}
 	return loop_eval_write(f, n->buf, out);
 }
 
