@@ -77,6 +77,7 @@ int cmd_test(Session *s)
 		diag_flush(s->diag);
 	}
 	session_fresh_diag(s, m);
+	m->exact_conv = true; /* the interpreter's bits */
 	Native *l = t.n && session_passes(s, m, NULL) ? native_build(s, t.sig, t.n, true, true) : NULL;
 	int code = session_code(s), failed = 0;
 	for (int i = 0; i < t.n; i++) failed += !finish(s, &t, l, i);

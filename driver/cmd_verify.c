@@ -237,6 +237,7 @@ static int verify_loops(Session *s, Module *m, const Signature *sig, Trial *tria
 static int verify_all(Session *s, Module *m, const Signature *sig, Trial *trials, int n)
 {
 	int per = s->o->trials, failed = 0;
+	m->exact_conv = true; /* the interpreter's bits */
 	Native *l = session_passes(s, m, NULL) ? native_build(s, sig, n, false, true) : NULL;
 	if (!l) return 0;
 	for (int i = 0; i < n; i++) {

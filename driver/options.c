@@ -76,6 +76,7 @@ static bool set_fma(Arena *a, Diag *d, Options *o, const char *v)
 {
 	if (strcmp(v, "on") && strcmp(v, "off")) return wrong(d, "cli.fma", "--fma takes on or off");
 	o->no_fma = !strcmp(v, "off");
+	o->passes.exact_conv |= o->no_fma;
 	return true;
 }
 static bool set_fast_math(Arena *a, Diag *d, Options *o, const char *v)
@@ -210,7 +211,7 @@ static const OptionRow rows[] = {
      RUN | VERIFY, set_interp},
     {"--trials", "N", "random inputs for each function (default: 3)", VERIFY, set_trials},
     {"--seed", "N", "begin the random inputs elsewhere (default: 0)", VERIFY, set_seed},
-    {"--fma", "on|off", "let a*b + c round once where the machine can (default: on); off gives the interpreter's bits", COMPILE | RUN, set_fma},
+    {"--fma", "on|off", "let a*b + c round once where the machine can (default: on); off gives the interpreter's bits: --conv=exact too", COMPILE | RUN, set_fma},
     {"--fast-math", NULL, "allow rewrites that change results in the last bits", BUILDS, set_fast_math},
     {"--conv", "HOW", "convolutions: fast (default) may use Winograd's products, 1e-5 of the largest result off; exact adds up in order",
      BUILDS, set_conv},

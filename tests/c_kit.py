@@ -47,10 +47,10 @@ def build(mlxcc, text, folder, flags=("-O1",), cc="gcc", options=()):
     return ctypes.CDLL(str(folder / "f.so"))
 
 
-def run(mlxcc, program, flags=("-O1",), cc="gcc"):
+def run(mlxcc, program, flags=("-O1",), cc="gcc", options=()):
     """The results of a program as compiled C."""
     with tempfile.TemporaryDirectory() as t:
-        lib = build(mlxcc, exported(program.text, len(program.inputs), len(program.expected)), t, flags, cc)
+        lib = build(mlxcc, exported(program.text, len(program.inputs), len(program.expected)), t, flags, cc, options)
         header = (pathlib.Path(t) / "f.h").read_text()
         name = re.search(r"\bint (\w+)\(", header)[1]
         arena = int(re.search(r"_ARENA_BYTES (\d+)", header)[1])

@@ -140,9 +140,9 @@ def test_winograd(mlxcc, irtool, tmp_path, shape, constant):
     sixteenths = shape[0][0] * (shape[0][1] + 2 * shape[2] - 2) * (shape[0][2] + 2 * shape[2] - 2)
     assert (" winograd " in loops) == (constant or sixteenths >= 500), loops[:2000]
     for cc, flags in (("gcc", ("-O1", *c_kit.STRICT, "-march=x86-64-v4")), ("clang", ("-O1", *c_kit.STRICT, "-march=x86-64-v3")), ("gcc", ("-O1", "-DMLXCC_SCALAR"))):
-        got = c_kit.run(mlxcc, program, flags, cc)[0]
+        got = c_kit.run(mlxcc, program, flags, cc, ("--conv=fast",))[0]
         assert np.abs(got - exact).max() < 5e-5
-    lib = c_kit.build(mlxcc, text, tmp_path, ("-O1", "-march=native"), options=("--conv=exact",))
+    lib = c_kit.build(mlxcc, text, tmp_path, ("-O1", "-march=native"), options=("--fma=on", "--conv=exact"))
     assert lib and "mx_wino" not in (tmp_path / "f.c").read_text()
 
 
@@ -177,5 +177,5 @@ def test_weight_derivative(mlxcc, irtool, tmp_path, xs, ws, step, pad, dilation)
     assert " convweight " in loops
     want = op_kit.interpret(irtool, program)[0]
     for width, flags in WIDTHS.items():
-        got = c_kit.run(mlxcc, program, ("-O1", *c_kit.STRICT, *flags))[0]
+        got = c_kit.run(mlxcc, program, ("-O1", *c_kit.STRICT, *flags), options=("--conv=fast",))[0]
         assert np.abs(got - want).max() <= 2e-6 * np.abs(want).max() * np.sqrt(xs[0] * xs[1]), width
