@@ -32,6 +32,7 @@ typedef struct mx_conv {
 	ptrdiff_t pd, ph, pw;    /* elements before the first */
 	ptrdiff_t dd, dh, dw;    /* distances of taps */
 	ptrdiff_t groups;
+	ptrdiff_t yw; /* distance of neighbouring positions in the result's row, in positions: more than 1 for one phase of a spread input */
 } mx_conv;
 
 /* @def mx_taps */
@@ -174,7 +175,8 @@ MX_INLINE ptrdiff_t mx_conv_range(ptrdiff_t first, ptrdiff_t n, ptrdiff_t d, ptr
 /* Rows r0 .. r1 - 1 (of od * oh) of one sample's result; y is row r0. Panel by panel, so that a panel's weights serve all of the rows. */
 MX_INLINE void mx_conv_rows(const mx_conv *s, const bool fixed, const float *x, const float *w, float *y, ptrdiff_t r0, ptrdiff_t r1)
 {
-	const ptrdiff_t ci = s->c / s->groups, q = s->o / s->groups, taps = s->kd * s->kh * s->kw, ps = taps * ci * 32, px = s->sw * s->c;
+	const ptrdiff_t ci = s->c / s->groups, q = s->o / s->groups, taps = s->kd * s->kh * s->kw, ps = taps * ci * 32, px = s->sw * s->c,
+	                yo = s->yw * s->o;
 	const bool whole = s->dw == 1 && s->groups == 1; /* the taps of a kernel row are one run */
 	/* positions i0 .. i1 - 1 have all taps of a kernel row inside */
 	const ptrdiff_t room = s->w - 1 - (s->kw - 1) * s->dw + s->pw, last = room < 0 ? 0 : room / s->sw + 1;
@@ -200,14 +202,14 @@ MX_INLINE void mx_conv_rows(const mx_conv *s, const bool fixed, const float *x, 
 				t.nh = mx_conv_range(fh, s->kh, s->dh, s->h, &l);
 				const float *wr = wg + j / 32 * ps + k * t.wd + l * t.wh;
 				const float *xr = x + (((fd + k * s->dd) * s->h + fh + l * s->dh) * s->w + i0 * s->sw - s->pw) * s->c + g * ci;
-				float *yr = y + ((r - r0) * s->ow + i0) * s->o + g * q + j;
-				for (ptrdiff_t i = 0; i < big; i++, xr += (small + 1) * px, yr += (small + 1) * s->o) {
-					if (fixed) mx_conv_of((int)small + 1, &t, xr, px, wr, yr, s->o, q - j);
-					else mx_conv_any((int)small + 1, &t, xr, px, wr, yr, s->o, q - j);
+				float *yr = y + (r - r0) * s->ow * s->o + i0 * yo + g * q + j;
+				for (ptrdiff_t i = 0; i < big; i++, xr += (small + 1) * px, yr += (small + 1) * yo) {
+					if (fixed) mx_conv_of((int)small + 1, &t, xr, px, wr, yr, yo, q - j);
+					else mx_conv_any((int)small + 1, &t, xr, px, wr, yr, yo, q - j);
 				}
-				for (ptrdiff_t i = big; i < tiles; i++, xr += small * px, yr += small * s->o) {
-					if (fixed) mx_conv_of((int)small, &t, xr, px, wr, yr, s->o, q - j);
-					else mx_conv_any((int)small, &t, xr, px, wr, yr, s->o, q - j);
+				for (ptrdiff_t i = big; i < tiles; i++, xr += small * px, yr += small * yo) {
+					if (fixed) mx_conv_of((int)small, &t, xr, px, wr, yr, yo, q - j);
+					else mx_conv_any((int)small, &t, xr, px, wr, yr, yo, q - j);
 				}
 			}
 		}
@@ -223,7 +225,7 @@ MX_INLINE void mx_conv_rows(const mx_conv *s, const bool fixed, const float *x, 
 				t.nh = mx_conv_range(fh, s->kh, s->dh, s->h, &l);
 				t.nw = mx_conv_range(fw, s->kw, s->dw, s->w, &m);
 				const float *xr = x + (((fd + k * s->dd) * s->h + fh + l * s->dh) * s->w + fw + m * s->dw) * s->c + g * ci;
-				mx_conv_position(&t, xr, wg + k * t.wd + l * t.wh + m * t.ww, ps, y + ((r - r0) * s->ow + i) * s->o + g * q, q);
+				mx_conv_position(&t, xr, wg + k * t.wd + l * t.wh + m * t.ww, ps, y + (r - r0) * s->ow * s->o + i * yo + g * q, q);
 			}
 		}
 	}

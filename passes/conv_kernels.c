@@ -7,6 +7,7 @@
 enum {
 	PANEL = 32,            /* results of a panel: kernels/conv.h */
 	ROW_WEIGHT = 1 << 18,  /* bytes of weight that each row may read anew */
+	MOST_PHASES = 16,      /* each is code of its own */
 	LEAST_RESULTS = 8,     /* of a group: with fewer a panel is mostly empty */
 	WINO_TILES = 14,       /* of a group of rows */
 	WINO_LEAST = 12,       /* tiles of a sample */
@@ -369,5 +370,117 @@ bool conv_call_weight_kernel(Lower *L, const ConvSpec *c, Op *op)
 	Dim size = dim_add(d, cot, dim_scale(d, x->type->dim[1 + last], high * 16, 1));
 	r->buf2 = lower_buf(L, BUF_ARENA, type_get(L->m, DT_f32, 1, &size), NULL, "rows");
 	r->buf2->writes++;
+	return true;
+}
+
+/* --- spread inputs: transposed convolutions, and the derivative of a stepping one by its input -------------------------------------------
+ */
+ConvPhase conv_phase(int64_t s, int64_t lo, int64_t k, int64_t p)
+{
+	ConvPhase r = {.first = ((lo - p) % s + s) % s};
+	r.n = r.first < k ? (k - 1 - r.first) / s + 1 : 0;
+	r.before = (lo - p - r.first) / s;
+	return r;
+}
+
+/* The taps of one phase of [O, K.., I] as panels, from element `at` of b on. */
+static void pack_phase(Lower *L, const ConvSpec *c, Value *w, const ConvPhase *ph, Buf *b, int64_t at, int64_t panels)
+{
+	DimCtx *d = L->dims;
+	const Type *t = w->type;
+	int64_t in, out, k, size = PANEL;
+	constant(t->dim[0], &out), constant(t->dim[c->n + 1], &in);
+	Nest *s = stage_new(L, NULL, b, "pack");
+	const Axis *axis[MAX_RANK];
+	Index from[MAX_RANK + 1], to;
+	int n = 0;
+	axis[n++] = lower_axis(L, dim_int(d, panels), 0);
+	for (int i = 0; i < c->n; i++) axis[n++] = lower_axis(L, dim_int(d, ph[i].n), 1 + i);
+	axis[n++] = lower_axis(L, t->dim[c->n + 1], c->n + 1);
+	axis[n++] = lower_axis(L, dim_int(d, PANEL), c->n + 2);
+	for (int i = 0; i < n; i++) s->axis[s->naxis++] = axis[i];
+	from[0] = index_add(L, index_scale(L, index_axis(L, axis[0]), dim_int(d, PANEL)), index_axis(L, axis[n - 1]));
+	to = index_add(L, index_axis(L, axis[n - 1]), index_scale(L, index_axis(L, axis[n - 2]), dim_int(d, size)));
+	size *= in;
+	for (int i = c->n - 1; i >= 0; i--) {
+		to = index_add(L, to, index_scale(L, index_axis(L, axis[1 + i]), dim_int(d, size)));
+		size *= ph[i].n;
+		constant(t->dim[1 + i], &k);
+		Index tap = index_offset(L, index_scale(L, index_axis(L, axis[1 + i]), dim_int(d, c->spread[i])), dim_int(d, ph[i].first));
+		from[1 + i] = tap_index(L, c, tap, t->dim[1 + i]);
+	}
+	to = index_offset(L, index_add(L, to, index_scale(L, index_axis(L, axis[0]), dim_int(d, size))), dim_int(d, at));
+	from[c->n + 1] = index_axis(L, axis[n - 2]);
+	Node *x = node_if(L, s->body, node_test(L, s->body, from[0], dim_int(d, 0), dim_int(d, out)), DT_f32);
+	x->body->result = pull(L, x->body, w, from);
+	x->other->result = node_const(L, x->other, scalar_from_int(0, DT_f32));
+	node_store(L, s->body, b, &to, x, NULL);
+}
+
+/* The same while compiling. */
+static void pack_phase_const(const ConvSpec *c, const Tensor *w, const ConvPhase *ph, float *to)
+{
+	int64_t out = w->shape[0], in = w->shape[c->n + 1], down = c->n == 2 ? ph[0].n : 1, across = ph[c->n - 1].n, kw = w->shape[c->n];
+	int64_t taps = 1;
+	for (int i = 0; i < c->n; i++) taps *= w->shape[1 + i];
+	for (int64_t o = 0; o < out; o++)
+		for (int64_t k = 0; k < down * across; k++) {
+			int64_t tap = ph[c->n - 1].first + k % across * c->spread[c->n - 1];
+			if (c->n == 2) tap += (ph[0].first + k / across * c->spread[0]) * kw;
+			if (c->flip) tap = taps - 1 - tap;
+			for (int64_t i = 0; i < in; i++)
+				to[((o / PANEL * down * across + k) * in + i) * PANEL + o % PANEL] = ((const float *)w->data)[(o * taps + tap) * in + i];
+		}
+}
+
+bool conv_call_spread_kernel(Lower *L, const ConvSpec *c, Op *op)
+{
+	Value *y = op->out[0], *w = op->in[1];
+	const Type *x = op->in[0]->type;
+	int64_t k[2], lo[2], in, out, n, phases = 1, size = PANEL;
+	if (c->nb || c->n < 1 || c->n > 2 || c->groups != 1 || x->dtype != DT_f32) return false;
+	if (!constant(w->type->dim[0], &out) || !constant(w->type->dim[c->n + 1], &in) || out < LEAST_RESULTS) return false;
+	for (int i = 0; i < c->n; i++) {
+		if (c->step[i] != 1 || c->dilation[i] != 1 || !constant(c->lo[i], &lo[i]) || !constant(w->type->dim[1 + i], &k[i])) return false;
+		if (!constant(y->type->dim[1 + i], &n)) return false;
+		phases *= c->spread[i], size *= k[i];
+	}
+	if (phases == 1 || phases > MOST_PHASES) return false;
+	int64_t panels = (out + PANEL - 1) / PANEL, at = 0, *p = NEW_ARRAY(L->a, int64_t, 3 * c->n);
+	Buf *to = lower_info(L, y)->buf, *bx = lower_value_buf(L, op->in[0]);
+	Dim all = dim_int(L->dims, size * in * panels);
+	const Tensor *known = value_const(w);
+	const char *name = arena_printf(L->a, "%s_phases", w->name ? w->name : "weight");
+	Buf *b = lower_buf(L, known ? BUF_CONST : BUF_ARENA, type_get(L->m, DT_f32, 1, &all), NULL, name);
+	Tensor *packed = known ? tensor_new(L->a, DT_f32, 1, (const int64_t[]){size * in * panels}) : NULL;
+	if (known) memset(packed->data, 0, tensor_bytes(packed));
+	b->data = packed;
+	for (int64_t i = 0; i < phases; i++) {
+		ConvPhase ph[2];
+		if (c->n == 2) ph[0] = conv_phase(c->spread[0], lo[0], k[0], i / c->spread[1]);
+		ph[c->n - 1] = conv_phase(c->spread[c->n - 1], lo[c->n - 1], k[c->n - 1], i % c->spread[c->n - 1]);
+		int64_t taps = 1;
+		for (int j = 0; j < c->n; j++) taps *= ph[j].n;
+		if (taps && known) pack_phase_const(c, known, ph, (float *)packed->data + at);
+		else if (taps) pack_phase(L, c, w, ph, b, at, panels);
+		at += taps * in * PANEL * panels;
+	}
+	Nest *s = stage_new(L, y, to, "convspread");
+	Node *r = node_add(L, s->body, N_RAW, DT_f32);
+	r->nindex = y->type->rank;
+	r->index = NEW_ARRAY(L->a, Index, r->nindex + 1);
+	for (int i = 0; i < r->nindex; i++) {
+		r->index[i] = index_dim(L, dim_int(L->dims, 0));
+		if (i >= c->n) continue;
+		s->axis[s->naxis++] = lower_axis(L, y->type->dim[i], i);
+		r->index[i] = index_axis(L, s->axis[i]);
+	}
+	s->nkeep = c->n;
+	r->mode = "convspread";
+	r->buf = to, r->src = bx, r->src2 = b;
+	to->writes++, bx->reads++, b->reads++;
+	r->number = c->n;
+	for (int i = 0; i < c->n; i++) p[i] = c->spread[i], p[c->n + i] = lo[i], p[2 * c->n + i] = k[i];
+	r->ints = p, r->nints = 3 * c->n;
 	return true;
 }

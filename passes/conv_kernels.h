@@ -19,4 +19,13 @@ void conv_call_kernel(Lower *L, const ConvKernel *k, const ConvSpec *c, Op *op);
 /* A convolution of transposed operands, as the rule of the weight's derivative writes it: a kernel that reads them as they lie. False: op is
  * none, or its shape does not fit. */
 bool conv_call_weight_kernel(Lower *L, const ConvSpec *c, Op *op);
+
+/* Phase p of an axis whose input is spread with distance s: the taps first, first + s, .. (n of k) hit elements at positions p, p + s, ..,
+ * and `before` elements come before the first. */
+typedef struct ConvPhase {
+	int64_t first, n, before;
+} ConvPhase;
+ConvPhase conv_phase(int64_t s, int64_t lo, int64_t k, int64_t p);
+/* A transposed convolution (a spread input, neither step nor dilation) as one plain one for each phase. False: its shape does not fit. */
+bool conv_call_spread_kernel(Lower *L, const ConvSpec *c, Op *op);
 #endif

@@ -182,7 +182,7 @@ static void store_conv(Lower *L, Op *op)
 	Conv v = {.c = conv_spec_of(op), .xv = op->in[0], .wv = op->in[1], .x = op->in[0]->type, .w = op->in[1]->type};
 	v.first = v.c.nb + 1;
 	DType d = v.x->dtype;
-	if (conv_call_weight_kernel(L, &v.c, op)) return;
+	if (conv_call_weight_kernel(L, &v.c, op) || conv_call_spread_kernel(L, &v.c, op)) return;
 	const ConvKernel *k = conv_kernel(L, &v.c, v.wv, v.x, op->out[0]->type);
 	if (k) conv_call_kernel(L, k, &v.c, op);
 	else if (d == DT_f16 || d == DT_bf16) conv_reduce(L, op, &v);

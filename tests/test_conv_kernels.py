@@ -20,7 +20,9 @@ SHAPES = [  # x, w, attributes
     ((3, 40, 5), (17, 4, 5), conv_of(1, lo=[3], hi=[1], step=[2])), ((2, 11, 2), (130, 3, 2), conv_of(1, lo=[1], hi=[1])), ((1, 3, 4, 5, 2), (9, 2, 3, 3, 2), conv_of(3, lo=[1, 1, 1], hi=[0, 1, 1])),
     ((1, 3, 4, 6, 2), (32, 3, 3, 3, 2), conv_of(3, step=[2, 1, 2], dilation=[1, 2, 1], lo=[1, 2, 1], hi=[1, 2, 1])), ((2, 3, 5, 7, 4), (2, 16, 3, 3, 4), conv_of(2, nb=1, lo=[1, 1], hi=[1, 1])),
     ((1, 4, 6, 128), (96, 3, 3, 128), conv_of(2, lo=[1, 1], hi=[1, 1])),  # past ROW_WEIGHT: a call for each sample
-    ((0, 4, 6, 8), (16, 3, 3, 8), conv_of(2)), ((1, 3, 3, 0), (8, 2, 2, 0), conv_of(2)), ((1, 3, 2, 4), (8, 2, 3, 4), conv_of(2)),
+    ((2, 5, 6, 5), (12, 3, 3, 5), conv_of(2, spread=[2, 2], lo=[1, 1], hi=[2, 1], flip=True)), ((1, 4, 17, 3), (33, 4, 4, 3), conv_of(2, spread=[2, 3], lo=[2, 3], hi=[2, 2])),
+    ((2, 7, 4), (40, 2, 4), conv_of(1, spread=[3], lo=[1], hi=[3])), ((1, 3, 4, 16), (16, 2, 2, 16), conv_of(2, spread=[3, 1], lo=[0, 1], hi=[4, 0])),
+    ((1, 5, 5, 8), (8, 3, 3, 8), conv_of(2, spread=[2, 2], lo=[-1, -2], hi=[-1, 0])), ((0, 4, 6, 8), (16, 3, 3, 8), conv_of(2)), ((1, 3, 3, 0), (8, 2, 2, 0), conv_of(2)), ((1, 3, 2, 4), (8, 2, 3, 4), conv_of(2)),
 ] + [((2, 5, n, c), (c, 3, 3, 1), conv_of(2, groups=c, lo=[1, 1], hi=[1, 1], step=[1, s])) for n, c, s in ((19, 32, 1), (8, 40, 1), (11, 7, 2), (3, 17, 1), (16, 1, 1))] + [
     ((1, 30, 24), (24, 5, 1), conv_of(1, groups=24, lo=[4], hi=[0], dilation=[2])), ((1, 4, 5, 6, 20), (20, 3, 2, 3, 1), conv_of(3, groups=20, lo=[1, 1, 1], hi=[1, 0, 1])),
     ((2, 1, 6, 9, 16), (2, 16, 3, 3, 1), conv_of(2, nb=1, groups=16, lo=[2, 0], hi=[1, 0], flip=True)), ((1, 2, 2, 20), (20, 5, 5, 1), conv_of(2, groups=20, lo=[2, 2], hi=[2, 2])),
@@ -59,7 +61,8 @@ def test_same_bits_as_the_interpreter(mlxcc, wanted, width, cc, opt):
 def test_constant_weights_are_packed_while_compiling(mlxcc, irtool, tmp_path):
     from op_cases_tensor import const_text
     r = np.random.default_rng(6)
-    for xs, ws, at in (SHAPES[1], SHAPES[10], SHAPES[7], SHAPES[22], SHAPES[27]):
+    picked = [s for k, s in enumerate(SHAPES) if k in (1, 10, 7) or max(s[2]["spread"], default=1) > 1 or s[2]["groups"] in (32, 20)]
+    for xs, ws, at in picked:
         x, w, shape = r.normal(size=xs).astype("f4"), r.normal(size=ws).astype("f4"), result_shape(xs, ws, at)
         attrs = ", ".join(f"{k}={op_kit.attr_text(v)}" for k, v in at.items())
         types = f"f32[{','.join(map(str, xs))}]", f"f32[{','.join(map(str, ws))}]", f"f32[{','.join(map(str, shape))}]"
