@@ -5,6 +5,7 @@
 #include "../ir/build.h"
 #include "../ir/op_fft.h"
 #include "../ir/op_util.h"
+#include "conv_kernels.h"
 #include "loop_eval.h"
 #include "loop_text.h"
 
@@ -291,6 +292,39 @@ static bool conv_of(LoopFrame *f, const Node *n, float (*element)(const ConvRows
 {
 	int ns = (n->nints - 1) / 3;
 	ConvRows c = {.n = n, .ns = ns, .first = n->buf->type->rank - 1 - ns, .element = element};
+	return conv_rows(f, &c);
+}
+
+/* Weight phase by phase as panels, flat. */
+static float convspread_element(const ConvRows *c, const int64_t *at)
+{
+	const int64_t *s = c->n->ints, *lo = s + c->ns, *k = lo + c->ns;
+	int64_t in = c->x->shape[c->rank - 1], o = at[c->rank - 1], panels = (c->y[c->rank - 1] + PANEL - 1) / PANEL, start = 0, inside[2];
+	const ConvPhase one = {0, 1, 0};
+	ConvPhase ph[2] = {one, one};
+	int across = c->ns - 1;
+	int64_t mine = at[1 + across] % s[across] + (c->ns == 2 ? at[1] % s[0] * s[1] : 0);
+	for (int64_t p = 0; p <= mine; p++) { /* the phases before this one lie in front of it */
+		if (p) start += ph[0].n * ph[1].n * in * PANEL * panels;
+		if (c->ns == 2) ph[0] = conv_phase(s[0], lo[0], k[0], p / s[1]);
+		ph[1] = conv_phase(s[across], lo[across], k[across], p % s[across]);
+	}
+	float sum = 0;
+	for (int64_t a = 0; a < ph[0].n * ph[1].n; a++) {
+		inside[0] = c->ns == 2 ? at[1] / s[0] + a / ph[1].n - ph[0].before : 0;
+		inside[1] = at[1 + across] / s[across] + a % ph[1].n - ph[1].before;
+		bool hit = inside[1] >= 0 && inside[1] < c->x->shape[1 + across] && inside[0] >= 0 && (c->ns == 1 || inside[0] < c->x->shape[1]);
+		int64_t row = c->ns == 2 ? at[0] * c->x->shape[1] + inside[0] : at[0];
+		const float *x = (const float *)c->x->data + (row * c->x->shape[1 + across] + inside[1]) * in;
+		const float *w = (const float *)c->w->data + start + (o / PANEL * ph[0].n * ph[1].n + a) * in * PANEL + o % PANEL;
+		for (int64_t i = 0; hit && i < in; i++) sum += x[i] * w[i * PANEL];
+	}
+	return sum;
+}
+
+static bool eval_raw_convspread(LoopFrame *f, const Node *n)
+{
+	ConvRows c = {.n = n, .ns = n->nints / 3, .first = 1, .element = convspread_element};
 	return conv_rows(f, &c);
 }
 
