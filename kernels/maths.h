@@ -160,10 +160,12 @@ static inline float mx_expm1_f32(float x)
 }
 
 /* @def mx_sigmoid_f32 */
-static inline float mx_sigmoid_f32(float x) /* the exponential never overflows, and its subnormals are results */
+/* e^x / (1 + e^x) = p / (2^-n + p), both halves times 2^-24, so that n may be -150: the division makes subnormal results. */
+static inline float mx_sigmoid_f32(float x)
 {
-	const float e = mx_exp_f32(-fabsf(x));
-	return MX_SEL(x < 0.0f, e, MX_K(1.0f)) / (1.0f + e);
+	uint32_t n;
+	const float p = mx_exp_part_f32(mx_pmin_f32(MX_K(60.0f), mx_pmax_f32(MX_K(-104.0f), x)), &n) * 5.96046448e-8f;
+	return p / (mx_from_bits_f32((103u - n) << 23) + p);
 }
 
 /* @def mx_tanh_f32 */
