@@ -263,6 +263,7 @@ static const char *op_text(Emit *e, Node *n)
 		elem_load_text(&r, n->dtype, sb_text(&b));
 		return arena_strdup(e->a, sb_text(&r));
 	}
+	if (n->variant) return rounded(e, n->dtype, arena_printf(e->a, "mx_%s_%s_f32(%s)", op_row(n->op)->name, n->variant, arg[0]));
 	return rounded(e, n->dtype, apply(e, n->op, n->from, arg));
 }
 

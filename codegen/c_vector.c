@@ -210,7 +210,8 @@ static const char *op_lanes(Emit *e, Node *n)
 		pure[i] = n->arg[i]->dtype == DT_bool ? vector[i] : atom(e, node_text(e, n->arg[i]));
 	}
 	if (n->op == OP_convert) return convert_lanes(e, n, vector[0]);
-	const char *s = apply_lanes(e, n->op, n->from, vector, pure);
+	const char *s = n->variant ? arena_printf(e->a, "mx_%s_%s_vf(%s)", op_row(n->op)->name, n->variant, vector[0])
+	                           : apply_lanes(e, n->op, n->from, vector, pure);
 	return s ? rounded_lanes(e, n, s) : NULL;
 }
 

@@ -106,12 +106,12 @@ static inline float mx_exp_f32(float x)
 }
 
 /* @def mx_exp_neg_f32 */
-/* For x <= 0: one scale, and 0 where the result is below 2^-126 (n = -127 gives the scale 0). */
+/* mx_exp_f32 of x <= 0, to the bit: 2^(n+64) is never subnormal then, and the product with 2^-64 is the one that rounds. */
 static inline float mx_exp_neg_f32(float x)
 {
 	uint32_t n;
-	const float p = mx_exp_part_f32(mx_pmax_f32(MX_K(-88.0f), x), &n);
-	return p * mx_from_bits_f32((n + 127u) << 23);
+	const float p = mx_exp_part_f32(mx_pmax_f32(MX_K(-104.0f), x), &n);
+	return p * mx_from_bits_f32((n + 191u) << 23) * 5.42101086e-20f;
 }
 
 /* @def mx_exp_mid_f32 */
@@ -276,7 +276,7 @@ static inline float mx_log1p_f32(float x)
 /* @def mx_logaddexp_f32 */
 static inline float mx_logaddexp_f32(float a, float b)
 {
-	const float m = MX_SEL(a > b, a, b), y = m + mx_log1p_f32(mx_exp_f32(-fabsf(a - b)));
+	const float m = MX_SEL(a > b, a, b), y = m + mx_log1p_f32(mx_exp_neg_f32(-fabsf(a - b)));
 	return MX_SEL(a == b, a + 0.693147181f, y); /* infinities too */
 }
 
@@ -594,6 +594,42 @@ static inline float mx_erfinv_f32(float x)
 	q = q * s + 2.8329768f;
 	const float y = MX_SEL(w < 5.0f, p, q) * x;
 	return MX_SEL(a == 1.0f, x * INFINITY, y);
+}
+
+/* ---- variants for --fast-math ---- */
+
+/* @def mx_tanh_fast_f32 */
+/* The odd rational of Eigen's ptanh, scaled so that the denominator begins with 1: nothing is subnormal in between. */
+static inline float mx_tanh_fast_f32(float x)
+{
+	const float c = mx_pmin_f32(MX_K(7.90531111f), mx_pmax_f32(MX_K(-7.90531111f), x)), z = c * c;
+	float p = z * -5.641676e-14f + 4.0874172e-11f;
+	p = p * z - 1.7583789e-08f;
+	p = p * z + 1.0467499e-05f;
+	p = p * z + 0.0030360983f;
+	p = p * z + 0.13022554f;
+	p = p * z + 0.9999999f;
+	float q = z * 0.0002448661f + 0.024222763f;
+	q = q * z + 0.46355838f;
+	q = q * z + 1.0f;
+	return c * p / q;
+}
+
+/* @def mx_erf_fast_f32 */
+static inline float mx_erf_fast_f32(float x) /* of Eigen's perf */
+{
+	const float c = mx_pmin_f32(MX_K(3.8325069f), mx_pmax_f32(MX_K(-3.8325069f), x)), z = c * c;
+	float p = z * 0.00022905065f + 0.003408291f;
+	p = p * z + 0.050955694f;
+	p = p * z + 0.18520832f;
+	p = p * z + 1.1283791f;
+	float q = z * -1.1791603e-07f + 2.3547966e-05f;
+	q = q * z + 0.0010179626f;
+	q = q * z + 0.01407047f;
+	q = q * z + 0.11098505f;
+	q = q * z + 0.49746925f;
+	q = q * z + 1.0f;
+	return c * p / q;
 }
 
 /* ---- remainder ---- */

@@ -81,6 +81,7 @@ struct Node {
 	int id;
 	DType dtype, from;
 	OpCode op;
+	const char *variant; /* OP: "neg", .. : which routine (range.c); NULL: the plain one */
 	Node *arg[3];
 	int narg;
 	Scalar value;
@@ -190,6 +191,9 @@ typedef struct Program Program;
 Program *lower_program(Arena *a, Module *m);
 /* vectorise.c: which loops run in vectors. */
 bool vectorise_program(Program *p);
+/* range.c: variants of elementary functions; fast: those too that give other bits. */
+bool range_program(Program *p, bool fast);
+bool variant_exists(OpCode op, const char *variant);
 /* fuse.c: merges neighbouring kernels. plan.c: arena offsets. */
 bool fuse_program(Program *p);
 bool plan_program(Program *p);

@@ -11,6 +11,10 @@ bool pass_fuse(PassCtx *c)
 {
 	return fuse_program(c->program);
 }
+bool pass_range(PassCtx *c)
+{
+	return range_program(c->program, c->o->fast_math);
+}
 bool pass_vectorise(PassCtx *c)
 {
 	return vectorise_program(c->program);

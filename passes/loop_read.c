@@ -241,6 +241,7 @@ static bool read_node(LoopReader *l, Body *b)
 	n->loc = l->place;
 	if (n->kind == N_OP) r->p = word_at; /* the op is a field */
 	if (!read_text(l, LS_Node, n, row->text)) return false;
+	if (n->variant && !variant_exists(n->op, n->variant)) return read_fail(r, word_at, "`%s` has no variant `%s`", word, n->variant);
 	if (read_word(r, "loc") && !read_loc(r, &n->loc)) return false;
 	complete(n);
 	if (node_gives(n) != (name != NULL))

@@ -12,7 +12,6 @@ typedef struct Routine {
 	void (*lanes)(const float *, float *);
 	double (*exact)(double);
 	float lo, hi; /* compared here only */
-	bool flushes; /* results below 2^-126 may be 0 */
 } Routine;
 
 static double exact_sigmoid(double x)
@@ -32,11 +31,11 @@ static double exact_erfinv(double x)
 	return copysign(y, x);
 }
 
-#define ALL -INFINITY, INFINITY, false
+#define ALL -INFINITY, INFINITY
 #define ROUTINES(X)                                                                                                                        \
 	X(exp, exp, ALL)                                                                                                                       \
-	X(exp_neg, exp, -INFINITY, 0, true)                                                                                                    \
-	X(exp_mid, exp, -86, INFINITY, false)                                                                                                  \
+	X(exp_neg, exp, -INFINITY, 0)                                                                                                          \
+	X(exp_mid, exp, -86, INFINITY)                                                                                                         \
 	X(exp2, exp2, ALL)                                                                                                                     \
 	X(expm1, expm1, ALL)                                                                                                                   \
 	X(log, log, ALL)                                                                                                                       \
@@ -58,7 +57,9 @@ static double exact_erfinv(double x)
 	X(sigmoid, exact_sigmoid, ALL)                                                                                                         \
 	X(erf, erf, ALL)                                                                                                                       \
 	X(erfinv, exact_erfinv, ALL)                                                                                                           \
-	X(cbrt, cbrt, ALL)
+	X(cbrt, cbrt, ALL)                                                                                                                     \
+	X(tanh_fast, tanh, ALL)                                                                                                                \
+	X(erf_fast, erf, ALL)
 
 #define LANES(name, ...)                                                                                                                   \
 	static void lanes_##name(const float *x, float *y)                                                                                     \
@@ -71,7 +72,7 @@ static const Routine routines[] = {
     ROUTINES(ROW)};
 
 /* of y against r; an infinite result must be infinite, or r past the largest float by rounding only */
-static double ulps(float y, double r, const Routine *t, bool *special)
+static double ulps(float y, double r, bool *special)
 {
 	float f = (float)r;
 	int e;
@@ -82,7 +83,6 @@ static double ulps(float y, double r, const Routine *t, bool *special)
 		return 0;
 	}
 	if (r == 0) return *special = y != 0 || !signbit(y) != !signbit(r), 0;
-	if (t->flushes && fabs(r) < 0x1p-126 && y == 0) return 0;
 	frexp(r, &e);
 	double unit = ldexp(1, e - 24);
 	if (unit < 0x1p-149) unit = 0x1p-149;
@@ -119,7 +119,7 @@ int main(int argc, char **argv)
 			if (memcmp(&s, &y[j], sizeof s) && !(s != s && y[j] != y[j]) && differ++ < 3)
 				fprintf(stderr, "%s(%a): lane %a, scalar %a\n", t->name, (double)x[j], (double)y[j], (double)s);
 			if (x[j] < t->lo || x[j] > t->hi) continue;
-			double d = ulps(s, t->exact((double)x[j]), t, &special);
+			double d = ulps(s, t->exact((double)x[j]), &special);
 			if (special && wrong++ < 3) fprintf(stderr, "%s(%a) = %a, not %a\n", t->name, (double)x[j], (double)s, t->exact((double)x[j]));
 			if (d > worst) worst = d, where = x[j];
 		}
