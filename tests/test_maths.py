@@ -7,7 +7,7 @@ import subprocess
 
 import pytest
 
-from test_vector import NEEDS, STRICT, WIDTHS, cpu_has
+from test_vector_layer import NEEDS, STRICT, WIDTHS, cpu_has
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 FULL = os.environ.get("MLXCC_FULL") == "1"

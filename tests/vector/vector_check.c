@@ -1,4 +1,4 @@
-/* Every function of kernels/vector.h against scalar C, lane by lane, to the bit (a nan for a nan). Built by tests/test_vector.py at each
+/* Every function of kernels/vector.h against scalar C, lane by lane, to the bit (a nan for a nan). Built by tests/test_vector_layer.py at each
  * width and by several compilers; prints what differs and returns 1. */
 #include "../../kernels/vector.h"
 #include <stdio.h>
