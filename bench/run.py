@@ -11,10 +11,12 @@ import json
 import os
 import pathlib
 import random
+import select
 import signal
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 import numpy as np
 
@@ -23,94 +25,118 @@ sys.path.insert(0, str(HERE))
 from harness import limits, peers, report, special, workload  # noqa: E402
 
 
+class Nursery:
+    """A process that has imported a peer's library and forks workers; one for each peer and thread count."""
+
+    def __init__(self, peer, threads):
+        self.process = subprocess.Popen([sys.executable, str(HERE / "harness" / "worker.py"), peer], stdin=subprocess.PIPE, env=peers.environment(peer, threads), text=True,
+                                        start_new_session=True)
+
+    def fork(self, **job):
+        self.process.stdin.write(json.dumps(job) + "\n")
+        self.process.stdin.flush()
+
+    def end(self):
+        self.process.kill()
+        self.process.wait()
+
+
 class Worker:
     """A stopped process between turns: its spinning threads cannot disturb the others."""
 
-    def __init__(self, peer, name, threads, cpus, folder, reference):
-        self.peer = peer
+    def __init__(self, nursery, peer, name, threads, cpus, folder, reference):
+        self.peer, self.times, self.pid = peer, [], None
         self.work = folder / f"{peer}-{threads}"
         self.work.mkdir()
-        read, write = os.pipe()
-        self.log = open(self.work / "log.txt", "w+")
-        command = [sys.executable, str(HERE / "harness" / "worker.py"), peer, name, str(threads), ",".join(map(str, cpus)), str(write), str(self.work), str(reference)]
-        self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=self.log, stderr=self.log, pass_fds=[write], env=peers.environment(peer, threads),
-                                        text=True, start_new_session=True)
-        os.close(write)
-        self.replies = os.fdopen(read)
-        self.times = []
+        pipes = [self.work / "commands", self.work / "replies"]
+        for pipe in pipes:
+            os.mkfifo(pipe)
+        # Opened for both directions, so that opening waits for nobody.
+        self.commands, self.replies = (os.open(pipe, os.O_RDWR) for pipe in pipes)
+        self.rest = b""
+        nursery.fork(name=name, threads=threads, cpus=cpus, work=str(self.work), reference=str(reference), commands=str(pipes[0]), replies=str(pipes[1]))
+
+    def line(self, deadline):
+        """One line of the replies; None when the time is over or the process is dead."""
+        while b"\n" not in self.rest:
+            ready, _, _ = select.select([self.replies], [], [], 0.2)
+            if ready:
+                self.rest += os.read(self.replies, 65536)
+            elif time.monotonic() > deadline or self.dead():
+                return None
+        line, self.rest = self.rest.split(b"\n", 1)
+        return json.loads(line)
+
+    def dead(self):
+        return self.pid is not None and not os.path.exists(f"/proc/{self.pid}")
 
     def reply(self, timeout):
         """The next reply, or a dict that says what happened instead."""
-        import select
-        ready, _, _ = select.select([self.replies], [], [], timeout)
-        if not ready:
-            self.end()
-            return dict(state="failed", reason=f"no answer after {timeout:.0f} s")
-        line = self.replies.readline()
-        if not line:
-            self.process.wait()
-            return dict(state="failed", reason=f"the process died (status {self.process.returncode})")
-        return json.loads(line)
+        deadline = time.monotonic() + timeout
+        if self.pid is None:
+            first = self.line(deadline)
+            if first is None:
+                return dict(state="failed", reason=f"not started after {timeout:.0f} s")
+            self.pid = first["pid"]
+        answer = self.line(deadline)
+        if answer is None:
+            answer = dict(state="failed", reason="the process died" if self.dead() else f"no answer after {timeout:.0f} s")
+        return answer
 
     def signal(self, number):
         try:
-            os.killpg(self.process.pid, number)
+            if self.pid:
+                os.killpg(self.pid, number)
         except ProcessLookupError:
             pass
 
     def turn(self, timeout=120, **command):
         self.signal(signal.SIGCONT)
-        try:
-            self.process.stdin.write(json.dumps(command) + "\n")
-            self.process.stdin.flush()
-            answer = self.reply(timeout)
-        except BrokenPipeError:
-            answer = dict(state="failed", reason="the process died")
-        if answer["state"] != "failed":
-            self.signal(signal.SIGSTOP)
+        os.write(self.commands, (json.dumps(command) + "\n").encode())
+        answer = self.reply(timeout)
+        self.signal(signal.SIGSTOP)
         return answer
 
     def end(self):
         self.signal(signal.SIGKILL)
-        self.process.wait()
-        self.log.close()
+        os.close(self.commands)
+        os.close(self.replies)
         peers.clean(self.work)
 
 
-def prepare(names, cls, threads, cpus, folder, reference, timeout):
-    """Starts one worker for each peer, as many at a time as there are CPUs to spare; -> (workers, results so far)."""
-    workers, results, waiting, running = [], {}, list(names), []
-    slots = len(cpus) if threads == 1 else 2
-    while waiting or running:
-        while waiting and len(running) < slots:
-            taken = {w.slot for w in running}
-            slot = min(s for s in range(slots) if s not in taken)
-            w = Worker(waiting.pop(0), cls.name, threads, [cpus[slot]] if threads == 1 else cpus[:threads], folder, reference)
-            w.slot = slot
-            w.deadline = time.monotonic() + timeout
-            running.append(w)
-        import select
-        ready, _, _ = select.select([w.replies for w in running], [], [], 1.0)
-        for w in list(running):
-            late = time.monotonic() > w.deadline
-            if w.replies in ready or late:
-                running.remove(w)
-                answer = w.reply(0.1) if not late else dict(state="failed", reason=f"not built after {timeout:.0f} s")
-                results[w.peer] = answer
-                if answer["state"] == "ready":
-                    w.signal(signal.SIGSTOP)
-                    workers.append(w)
-                else:
-                    w.end()
+def prepare(nurseries, names, cls, threads, cpus, folder, reference, timeout):
+    """Builds with one worker for each peer, as many at a time as there are CPUs; -> (workers, results so far)."""
+    results, workers, lock = {}, [], threading.Lock()
+    waiting = list(reversed(names))
+
+    def builder(slot):
+        while True:
+            with lock:
+                if not waiting:
+                    return
+                peer = waiting.pop()
+            w = Worker(nurseries[peer], peer, cls.name, threads, [cpus[slot]] if threads == 1 else cpus[:threads], folder, reference)
+            answer = w.reply(timeout)
+            results[peer] = answer
+            if answer["state"] == "ready":
+                w.signal(signal.SIGSTOP)
+                workers.append(w)
+            else:
+                w.end()
+    slots = [threading.Thread(target=builder, args=(slot,)) for slot in range(len(cpus))]
+    for t in slots:
+        t.start()
+    for t in slots:
+        t.join()
     return workers, results
 
 
-def run_one(cls, names, threads, options, cpus, folder):
+def run_one(nurseries, cls, names, threads, options, cpus, folder):
     """All peers on one workload: {peer: {...}}."""
     reference = folder / "reference.npz"
     arrays = workload.make_inputs(cls)
     np.savez(reference, *[np.asarray(w) for w in workload.as_list(cls.reference(**workload.widen(arrays)))])
-    workers, results = prepare(names, cls, threads, cpus, folder, reference, options.timeout)
+    workers, results = prepare(nurseries, names, cls, threads, cpus, folder, reference, options.timeout)
     pinned = cpus[-1:] if threads == 1 else cpus[:threads]
     order = random.Random(1)
     for w in workers:
@@ -222,11 +248,12 @@ def measure(options, classes, counts, cpus, results, store, temporary):
         save()
     names = peer_names(options)
     for threads in counts:
+        nurseries = {p: Nursery(p, threads) for p in names} if classes else {}
         for number, cls in enumerate(classes):
             folder = pathlib.Path(tempfile.mkdtemp(dir=temporary))
             start = time.monotonic()
             try:
-                found = run_one(cls, names, threads, options, cpus, folder)
+                found = run_one(nurseries, cls, names, threads, options, cpus, folder)
             except Exception as error:
                 print(f"{cls.name}: {type(error).__name__}: {error}", file=sys.stderr)
                 continue
@@ -235,6 +262,8 @@ def measure(options, classes, counts, cpus, results, store, temporary):
             results.setdefault("times", {}).setdefault(str(threads), {}).setdefault(cls.name, {}).update(found)
             save()
             print(f"[{threads} thr {number + 1}/{len(classes)}] {report.progress(cls, found)} ({time.monotonic() - start:.0f} s)", file=sys.stderr, flush=True)
+        for n in nurseries.values():
+            n.end()
     wanted = options.only.split(",") if options.only else special.NAMES
     if not options.no_special and not options.embedded:
         for name in special.NAMES:

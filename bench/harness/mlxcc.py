@@ -68,7 +68,7 @@ def compile_workload(cls, arrays, out, cc="gcc", flags=(), build=None, shared=Tr
     out = pathlib.Path(out)
     out.mkdir(parents=True, exist_ok=True)
     command = [str(build_dir(build) / "mlxcc"), str(cls.mx), "-o", str(out / f"{cls.name}.c"), f"--prefix={cls.name}", *cls.mlxcc_flags, *flags]
-    for name in cls.weights:
+    for name in cls.baked:
         value = arrays[name]
         path = out / (f"{name}.npz" if isinstance(value, dict) else f"{name}.npy")
         if isinstance(value, dict):
@@ -136,6 +136,19 @@ def leaf_value(tree, member):
     raise CannotCompile(f"no input for the leaf {member}")
 
 
+def updated(named, key):
+    """Where the leaf `key` of the inputs lies: a leaf of the structure, or one layer of a stacked one."""
+    by_name = {python_name(m): a for m, a in named.items()}
+    if key in by_name:
+        return by_name[key]
+    parts = key.split(".")
+    for i, part in enumerate(parts):
+        stacked = ".".join(parts[:i] + parts[i + 1:])
+        if part.isdigit() and stacked in by_name:
+            return by_name[stacked][int(part)]
+    raise CannotCompile(f"no leaf for {key}")
+
+
 def bits(array, dtype):
     """bf16 and f16 travel as 16-bit integers."""
     if array.dtype.itemsize == 2 and array.dtype.kind not in "iu" and dtype == np.uint16:
@@ -168,7 +181,8 @@ def make_call(cls, arrays, info, want, threads=1):
             keep += [leaves, table]
             args.append(ctypes.cast(table, ctypes.c_void_p))
             if p["name"] in cls.state:
-                states[p["name"]] = leaves
+                named = {m: a for (m, _, _), a in zip(header.leaves(p["type"]), leaves)}
+                states[p["name"]] = [updated(named, key) for key in arrays[p["name"]]]
         elif p["type"] == "struct mx_exec" or p["type"].endswith("mx_exec"):
             args.append(executor(library, threads, keep))
         elif p["pointer"] and p["type"] in C_TYPES:

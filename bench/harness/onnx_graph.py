@@ -27,7 +27,7 @@ class Graph:
         key = id(value)
         if key not in self.known:
             name = f"c{len(self.initialisers)}"
-            self.initialisers.append(numpy_helper.from_array(np.ascontiguousarray(value), name))
+            self.initialisers.append(numpy_helper.from_array(value if value.flags.c_contiguous else value.copy(), name))
             self.known[key] = (name, value)  # holds the array, so that its id stays its own
         return self.known[key][0]
 

@@ -189,8 +189,8 @@ def jax_function(cls, jax, arrays):
 
     def closed(*inputs):
         values = dict(device)
-        values.update(zip(names, inputs))
-        return f(jax, *values.values())
+        values.update(zip(names, inputs))  # jit sorts the keys of dicts: back to the order of the inputs
+        return f(jax, *({k: v[k] for k in arrays[name]} if isinstance(v, dict) else v for name, v in values.items()))
     return closed, [device[k] for k in names]
 
 
@@ -237,7 +237,7 @@ def build_iree(cls, arrays, threads, want, work):
             context = runtime.SystemContext(config=config)
             context.add_vm_module(runtime.VmModule.copy_buffer(context.instance, flatbuffer))
             main = context.modules[context._vm_modules[-1].name]["main"] if hasattr(context, "_vm_modules") else context.modules.jit_closed["main"]
-            args = [runtime.asdevicearray(config.device, np.asarray(a)) for a in inputs]
+            args = [runtime.asdevicearray(config.device, np.asarray(a)) for a in jax.tree.leaves(inputs)]
             main(*args)
             start = time.perf_counter()
             main(*args)

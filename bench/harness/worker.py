@@ -1,13 +1,21 @@
-"""A worker: one peer, one workload, one thread count, one fresh process. Builds, checks against float64, then times when told to.
+"""Workers: one process for one peer, workload and thread count. Builds, checks against float64, then times when told to.
 
-Speaks JSON lines on the file descriptor that was its standard output; what libraries print goes to standard error.
+`worker.py PEER` is a nursery: it imports the peer's library (torch takes seconds) without running anything, and forks a fresh worker for each job that
+it reads from standard input: {"name", "threads", "cpus", "work", "reference", "commands", "replies"}; the last two are named pipes. A worker answers in
+JSON lines; what libraries print goes to log.txt in its work folder.
 """
 import gc
+import importlib
 import json
 import os
+import signal
 import sys
 import time
 import traceback
+
+PRELOAD = {"numpy": ["numpy"], "torch": ["torch"], "torch.compile": ["torch", "torch._dynamo", "torch._inductor.config", "torch._inductor.compile_fx"], "ort": ["onnxruntime", "onnx"],
+           "jax": ["jax", "jax.numpy"], "iree": ["jax", "jax.numpy", "jax.export", "iree.runtime"], "emx": ["onnx", "onnxruntime"]}
+SAMPLE = 40e-6  # calls shorter than this are timed in groups that last about as long
 
 
 def pin(cpus):
@@ -20,13 +28,13 @@ def pin(cpus):
 
 
 def measure(call, budget):
-    """Calls for about `budget` seconds after one call that is not counted: minimum and median seconds per call."""
+    """Calls for about `budget` seconds after two calls that are not counted: minimum and median seconds per call."""
     clock = time.perf_counter
     call()
     start = clock()
     call()
     once = clock() - start
-    inner = max(1, int(40e-6 / max(once, 1e-7)))
+    inner = max(1, int(SAMPLE / max(once, 1e-7)))
     times, end = [], clock() + budget
     gc.disable()
     while True:
@@ -42,42 +50,53 @@ def measure(call, budget):
     return times[0], times[len(times) // 2], len(times) * inner
 
 
-def main():
-    peer, name, threads, cpus, out = sys.argv[1], sys.argv[2], int(sys.argv[3]), [int(c) for c in sys.argv[4].split(",")], int(sys.argv[5])
-    reply = os.fdopen(out, "w", buffering=1)
+def build(peer, job):
+    """-> (answer for the first reply, call or None)."""
+    import numpy as np
+    from harness import peers, workload
+    cls = workload.find(job["name"])
+    try:
+        arrays = workload.make_inputs(cls)
+        saved = np.load(job["reference"])
+        want = [saved[f"arr_{i}"] for i in range(len(saved.files))]
+        start = time.perf_counter()
+        call, fetch, note = peers.BUILDERS[peer](cls, arrays, job["threads"], want, job["work"])
+        call()
+        seconds = time.perf_counter() - start
+        got = cls.canonical(fetch()) if hasattr(cls, "canonical") else fetch()
+        error, reason = workload.largest_error(got, want)
+        tolerance = cls.tolerance.get(peer, cls.tolerance[""]) if isinstance(cls.tolerance, dict) else cls.tolerance
+        if not error <= tolerance:
+            return dict(state="wrong", reason=reason or f"error {error:.1e}, {tolerance:.0e} allowed"), None
+        return dict(state="ready", build_s=seconds, error=error, note={k: v for k, v in note.items() if v is not None}), call
+    except peers.CannotRun as error:
+        return dict(state="cannot", reason=str(error)), None
+    except peers.mx_c.CannotCompile as error:
+        return dict(state="does not compile", reason=str(error)), None
+    except Exception as error:
+        traceback.print_exc()
+        lines = str(error).strip().splitlines() or [""]
+        return dict(state="failed", reason=f"{type(error).__name__}: {lines[0][:200]}"), None
+
+
+def work(peer, job):
+    """The life of a forked worker."""
+    os.setsid()
+    log = os.open(os.path.join(job["work"], "log.txt"), os.O_CREAT | os.O_WRONLY, 0o644)
+    os.dup2(log, 1)
+    os.dup2(log, 2)
+    reply = open(job["replies"], "w", buffering=1)
+    commands = open(job["commands"])
 
     def say(**values):
         reply.write(json.dumps(values) + "\n")
-    os.sched_setaffinity(0, cpus)
-    try:
-        import numpy as np
-        from harness import peers, workload
-        cls = workload.load_all()[name]
-        arrays = workload.make_inputs(cls)
-        work = sys.argv[6]
-        saved = np.load(sys.argv[7])
-        want = [saved[f"arr_{i}"] for i in range(len(saved.files))]
-        start = time.perf_counter()
-        call, fetch, note = peers.BUILDERS[peer](cls, arrays, threads, want, work)
-        call()
-        build = time.perf_counter() - start
-        error, reason = workload.largest_error(fetch(), want)
-        tolerance = cls.tolerance.get(peer, cls.tolerance[""]) if isinstance(cls.tolerance, dict) else cls.tolerance
-        if not error <= tolerance:
-            say(state="wrong", reason=reason or f"error {error:.1e}, {tolerance:.0e} allowed")
-            return
-        say(state="ready", build_s=build, error=error, note={k: v for k, v in note.items() if v is not None})
-    except peers.CannotRun as error:
-        say(state="cannot", reason=str(error))
+    say(pid=os.getpid())
+    os.sched_setaffinity(0, job["cpus"])
+    answer, call = build(peer, job)
+    say(**answer)
+    if not call:
         return
-    except peers.mx_c.CannotCompile as error:
-        say(state="does not compile", reason=str(error))
-        return
-    except Exception as error:
-        traceback.print_exc()
-        say(state="failed", reason=f"{type(error).__name__}: {str(error).strip().splitlines()[0][:200] if str(error).strip() else ''}")
-        return
-    for line in sys.stdin:
+    for line in commands:
         command = json.loads(line)
         if "pin" in command:
             pin(command["pin"])
@@ -87,6 +106,23 @@ def main():
             say(state="timed", min=low, median=middle, calls=calls)
 
 
+def nursery(peer):
+    for module in PRELOAD.get(peer, ["numpy"]):
+        try:
+            importlib.import_module(module)
+        except ImportError:  # the worker will say so
+            pass
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+    for line in sys.stdin:
+        job = json.loads(line)
+        if os.fork() == 0:
+            signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+            try:
+                work(peer, job)
+            finally:
+                os._exit(0)
+
+
 if __name__ == "__main__":
     sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-    main()
+    nursery(sys.argv[1])

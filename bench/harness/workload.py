@@ -6,12 +6,14 @@ it is the program that mlxcc compiles. Its members:
   title              one line for the table
   inputs(rng)        name -> array, the names and order of the program's parameters; a dict stands for a module's parameters by dotted name
   weights            names of the inputs that are constants of the model: baked by every peer that can
+  baked              those of them that mlxcc writes into the C as constants (default: all); the others it gets by pointer at each call
   state              names of the inputs that the program updates in place; their new values follow the results
   reference(**in)    the results from float64 arrays, in NumPy
   tolerance          largest error allowed, relative to the largest reference value of the same result
   flops, bytes, exps least work: floating-point operations of dots, bytes that must move, transcendental functions
   numpy, torch, jax, mlx, onnx, ggml    the peer's version: f(library, *arrays); `onnx` gets a graph builder (onnx_graph.Graph)
   NAME_in, NAME_out  where a peer has another layout: arrays -> arrays before, results -> results after
+  canonical(results) where results are only equal after some sorting
   NAME_build         instead of NAME where a plain function will not do: (library, arrays, ...) -> (call, fetch)
   skip               peer -> reason why it is not run
 """
@@ -32,6 +34,8 @@ def workload(cls):
     for key, value in defaults.items():
         if not hasattr(cls, key):
             setattr(cls, key, value)
+    if not hasattr(cls, "baked"):
+        cls.baked = cls.weights
     cls.name = getattr(cls, "name", cls.__name__)
     if not hasattr(cls, "mx"):
         cls.mx = folder / f"{cls.name}.mx"
@@ -39,15 +43,29 @@ def workload(cls):
     return cls
 
 
+def load_file(kind, path):
+    spec = importlib.util.spec_from_file_location(f"bench_{kind}_{path.stem}", path)
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module
+    spec.loader.exec_module(module)
+
+
 def load_all(kinds=("workloads", "embedded")):
     """Imports every description, in a fixed order."""
     for kind in kinds:
         for path in sorted(FOLDERS[kind].glob("*.py")):
-            spec = importlib.util.spec_from_file_location(f"bench_{kind}_{path.stem}", path)
-            module = importlib.util.module_from_spec(spec)
-            sys.modules[spec.name] = module
-            spec.loader.exec_module(module)
+            load_file(kind, path)
     return REGISTRY
+
+
+def find(name):
+    """One workload, without importing more descriptions than needed."""
+    for kind, folder in FOLDERS.items():
+        for path in sorted(folder.glob("*.py")):
+            if name in REGISTRY:
+                return REGISTRY[name]
+            load_file(kind, path)
+    return REGISTRY[name]
 
 
 def make_inputs(cls):
