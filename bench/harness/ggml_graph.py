@@ -10,6 +10,7 @@ NAMED = {"q4_0": ggml.GGML_TYPE_Q4_0}
 
 class Builder:
     def __init__(self):
+        self.firsts = []
         self.context = ggml.ggml_init(ggml.ggml_init_params(mem_size=MEMORY, mem_buffer=None, no_alloc=False))
 
     def tensor(self, value):
@@ -22,6 +23,10 @@ class Builder:
         data = np.ascontiguousarray(data)
         ctypes.memmove(ggml.ggml_get_data(t), data.ctypes.data, data.nbytes)
         return t
+
+    def first(self, tensor):
+        """What must be computed before later users of the same memory, in this order."""
+        self.firsts.append(tensor)
 
     def attention(self, q, k, v, scale, causal):
         """flash_attn_ext with keys and values in f32; the causal mask is an f16 tensor, as ggml wants it."""
@@ -44,7 +49,7 @@ def build(cls, arrays, threads):
     results = cls.ggml(g, *tensors)
     results = list(results) if isinstance(results, (tuple, list)) else [results]
     graph = ggml.ggml_new_graph_custom(g.context, 16384, False)
-    for r in results:
+    for r in g.firsts + results:
         ggml.ggml_build_forward_expand(graph, r)
     pool = None
     if threads > 1:

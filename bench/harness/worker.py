@@ -15,6 +15,7 @@ import traceback
 
 PRELOAD = {"numpy": ["numpy"], "torch": ["torch"], "torch.compile": ["torch", "torch._dynamo", "torch._inductor.config", "torch._inductor.compile_fx"], "ort": ["onnxruntime", "onnx"],
            "jax": ["jax", "jax.numpy"], "iree": ["jax", "jax.numpy", "jax.export", "iree.runtime"], "emx": ["onnx", "onnxruntime"]}
+LONG = 0.5
 SAMPLE = 40e-6  # calls shorter than this are timed in groups that last about as long
 
 
@@ -27,10 +28,23 @@ def pin(cpus):
             pass
 
 
+def lead():
+    """A session of its own is scheduled as a group: the group needs the priority that the process has."""
+    try:
+        with open("/proc/self/autogroup", "w") as group:
+            group.write(str(os.getpriority(os.PRIO_PROCESS, 0)))
+    except OSError:
+        pass
+
+
 def measure(call, budget):
-    """Calls for about `budget` seconds after two calls that are not counted: minimum and median seconds per call."""
+    """Calls for about `budget` seconds after two calls that are not counted: minimum and median seconds per call. A call of half a second is counted alone."""
     clock = time.perf_counter
+    start = clock()
     call()
+    once = clock() - start
+    if once > LONG:
+        return once, once, 1
     start = clock()
     call()
     once = clock() - start
@@ -82,6 +96,7 @@ def build(peer, job):
 def work(peer, job):
     """The life of a forked worker."""
     os.setsid()
+    lead()
     log = os.open(os.path.join(job["work"], "log.txt"), os.O_CREAT | os.O_WRONLY, 0o644)
     os.dup2(log, 1)
     os.dup2(log, 2)
