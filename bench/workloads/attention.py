@@ -61,7 +61,7 @@ def attention(name, title, heads, length, causal):
         def ggml_out(out):
             return np.ascontiguousarray(out.reshape(1, length, heads, D).transpose(0, 2, 1, 3))
     if length > 1024:
-        Attention.skip = {"numpy": "its scores are 2 GB at a time"}
+        Attention.skip = {p: "its scores are 2 GB at a time" for p in ("numpy", "jax")}
     Attention.name, Attention.title, Attention.__module__ = name, title, __name__
     return workload(Attention)
 

@@ -228,7 +228,7 @@ def model(name, title, quantised):
                     blocks[..., 2:] = codes[..., :16] | codes[..., 16:] << 4
                     net[p + ".weight"] = ("q4_0", (out, inp), blocks)
                     net.pop(p + ".biases")
-            return dict(net=net, cache=arrays["cache"], token=arrays["token"], pos=arrays["pos"].reshape(1))
+            return dict(net=net, cache={k: v.reshape(-1, CTX, HEAD) for k, v in arrays["cache"].items()}, token=arrays["token"], pos=arrays["pos"].reshape(1))
 
         def ggml(g, net, cache, token, pos):
             class Ggml:
