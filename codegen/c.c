@@ -156,8 +156,8 @@ void codegen_c(StrBuf *out, Program *p, CodegenOptions o)
 	sb_printf(out, "/* Written by %s. C99; needs nothing but libm. */\n", o.command ? o.command : "mlxcc");
 	sb_put(out, "#include <math.h>\n#include <stdbool.h>\n#include <stddef.h>\n#include <stdint.h>\n#include <string.h>\n");
 	if (o.header_name) sb_printf(out, "#include \"%s\"\n", o.header_name);
-	sb_put(out,
-	       o.no_fma ? "\n#ifdef __clang__\n#pragma STDC FP_CONTRACT OFF\n#endif\n"
+	sb_put(out, o.no_fma
+	                ? "\n#ifdef __clang__\n#pragma STDC FP_CONTRACT OFF\n#endif\n"
 	                : "\n/* a * b + c may round once: --fma=off leaves this out */\n#if defined __clang__\n#pragma STDC FP_CONTRACT ON\n"
 	                  "#elif defined __GNUC__\n#pragma GCC optimize(\"fp-contract=fast\")\n#endif\n");
 	sb_put(out, "#ifdef __cplusplus\n#define restrict __restrict\n#endif\n");
@@ -208,6 +208,7 @@ static void put_doc(Emit *e, StrBuf *out, LoopFunc *lf)
 		if (step > 1) sb_printf(out, ", a multiple of %lld", (long long)step);
 		sb_put(out, ".\n");
 	}
+	if (e->o.threads > 1) sb_put(out, " *  exec: who runs the pieces of large kernels; NULL: the caller's thread alone.\n");
 	if (f->ndims)
 		sb_printf(out, " *  Returns 0, or %s_EINVAL where a dimension breaks a stated fact. Reentrant: touches only its arguments. */\n",
 		          e->PREFIX);
@@ -227,6 +228,16 @@ static void put_arena(Emit *e, StrBuf *out, LoopFunc *lf)
 	sb_put(out, ";   /* exact for these dimensions */\n\n");
 }
 
+/* The same text in every header, and in runtime/mxrt.h. */
+static const char exec_type[] = "#ifndef MLXCC_EXEC\n#define MLXCC_EXEC\n"
+                                "/* Who runs the pieces of a kernel: run calls task(ctx, begin, end) for ranges that together cover 0..n "
+                                "once, on any threads, and returns\n"
+                                " * when all have. threads: how many pieces are worth making. */\n"
+                                "typedef void (*mx_task)(void *ctx, ptrdiff_t begin, ptrdiff_t end);\n"
+                                "typedef struct mx_exec {\n\tvoid *self;\n\tint threads;\n\tvoid (*run)(void *self, ptrdiff_t n, mx_task "
+                                "task, void *ctx);\n} mx_exec;\n"
+                                "#endif\n\n";
+
 void codegen_header(StrBuf *out, Program *p, CodegenOptions o)
 {
 	Emit e = emit_new(p, o);
@@ -237,6 +248,7 @@ void codegen_header(StrBuf *out, Program *p, CodegenOptions o)
 	if (o.check) sb_printf(out, "#define %s_EASSERT 2   /* from here on: an assertion about data does not hold */\n", e.PREFIX);
 	sb_put(out, "\n");
 	if (uses_complex(p)) sb_put(out, "#ifndef MX_C64\n#define MX_C64\ntypedef struct mx_c64 {\n\tfloat re, im;\n} mx_c64;\n#endif\n\n");
+	if (o.threads > 1) sb_put(out, exec_type);
 	emit_structs(&e, out);
 	for (int i = 0; i < p->funcs.n; i++) {
 		LoopFunc *f = p->funcs.at[i];

@@ -90,9 +90,21 @@ static void name_axes(Emit *e, Kernel *k)
 	}
 }
 
+void emit_bounds(Emit *e, const Axis *const *axis, int n, const char **lo, const char **hi)
+{
+	Dim extent = axis[0]->extent;
+	for (int i = 1; i < n; i++) extent = dim_mul(e->m->dims, extent, axis[i]->extent);
+	*lo = "0", *hi = emit_dim(e, extent);
+	if (axis[0] != e->shared) return;
+	*lo = e->unit > 1 ? arena_printf(e->a, "mx_begin * %d", e->unit) : "mx_begin";
+	*hi = e->unit > 1 ? arena_printf(e->a, "mx_clamp(mx_end * %d, 0, %s)", e->unit, *hi) : "mx_end";
+}
+
 static void open_axis(Emit *e, const Axis *x)
 {
-	emit_line(e, "for (ptrdiff_t %s = 0; %s < %s; %s++) {", x->name, x->name, emit_dim(e, x->extent), x->name);
+	const char *lo, *hi;
+	emit_bounds(e, &x, 1, &lo, &hi);
+	emit_line(e, "for (ptrdiff_t %s = %s; %s < %s; %s++) {", x->name, lo, x->name, hi, x->name);
 	e->indent++;
 }
 
@@ -197,6 +209,134 @@ static const char *kernel_attribute(const Kernel *k)
 	return by_bool ? "MX_KERNEL MX_NO_VECTOR" : "MX_KERNEL";
 }
 
+/* --- sharing out -----------------------------------------------------------------------------------------------------------------------
+ */
+/* Vector loops are cut at multiples of every width, and of the partial results of a sum. */
+enum { VECTOR_UNIT = 64 };
+
+static bool leads_vector(const Axis *const *axis, int n, const Axis *x)
+{
+	return n && axis[n - 1]->vec && axis[n - 1 - axis[n - 1]->flat] == x;
+}
+
+static int unit_of(const Kernel *k, const Axis *x)
+{
+	for (int i = 0; i < k->nstages; i++) {
+		const Nest *s = k->stages[i];
+		if (leads_vector(s->axis, s->naxis, x) || leads_vector(s->init_axis, s->ninit, x)) return VECTOR_UNIT;
+	}
+	return 1;
+}
+
+/* All elements of the loop that is shared out. */
+static Dim shared_extent(Emit *e, const Kernel *k, const Axis *x)
+{
+	const Nest *s = k->stages[0];
+	Dim n = x->extent;
+	if (leads_vector(s->axis, s->naxis, x))
+		for (int i = s->naxis - s->axis[s->naxis - 1]->flat; i < s->naxis; i++) n = dim_mul(e->m->dims, n, s->axis[i]->extent);
+	return n;
+}
+
+/* --- the function ----------------------------------------------------------------------------------------------------------------------
+ */
+typedef struct Arg {
+	const char *type, *name, *value; /* type: with its blank or star */
+	const Buf *row;                  /* a row buffer in the arena: of which each piece has a slice */
+} Arg;
+typedef struct Args {
+	Arena *a;
+	VEC(Arg) at;
+} Args;
+
+static void arg_add(Args *s, const char *type, const char *name, const char *value, const Buf *row)
+{
+	VEC_PUSH(s->a, s->at, ((Arg){type, name, value, row}));
+}
+
+static const char *parameters(Emit *e, const Args *s, const char *more)
+{
+	StrBuf b;
+	sb_init(&b, e->a);
+	for (int i = 0; i < s->at.n; i++) sb_printf(&b, "%s%s%s", i ? ", " : "", s->at.at[i].type, s->at.at[i].name);
+	if (more) sb_printf(&b, "%s%s", s->at.n ? ", " : "", more);
+	return b.n ? arena_strdup(e->a, sb_text(&b)) : "void";
+}
+
+static void collect_args(Emit *e, Kernel *k, const Used *u, const char *text, Args *out)
+{
+	const char *restr = same_memory(u, k) ? "" : "restrict ";
+	for (int i = 0; i < u->at.n; i++) {
+		Buf *b = u->at.at[i];
+		if (b->space == BUF_CONST || (b->space == BUF_ROW && !b->in_arena)) continue;
+		bool written = is_written(k, b), scalar = buf_is_value(b);
+		const char *value = buf_text(e, b);
+		if (scalar && !written) {
+			arg_add(out, arena_printf(e->a, "%s ", buf_ctype(b)), b->name, value, NULL);
+			continue;
+		}
+		if (scalar) value = *value == '*' ? value + 1 : arena_printf(e->a, "&%s", value);
+		arg_add(out, arena_printf(e->a, "%s%s *%s", written ? "" : "const ", buf_ctype(b), restr), b->name, value,
+		        b->space == BUF_ROW ? b : NULL);
+	}
+	for (int i = 0; i < e->f->dims.n; i++) {
+		const char *d = emit_dim_name(e, e->f->dims.at[i]);
+		if (text_mentions(text, d)) arg_add(out, "ptrdiff_t ", d, d, NULL);
+	}
+}
+
+static void emit_plain_call(Emit *e, const char *name, const Args *s)
+{
+	StrBuf b;
+	sb_init(&b, e->a);
+	for (int i = 0; i < s->at.n; i++) sb_printf(&b, "%s%s", i ? ", " : "", s->at.at[i].value);
+	emit_line(e, "%s(%s);", name, sb_text(&b));
+}
+
+/* The kernel's arguments as a struct, and a function that runs a piece from it. */
+static void emit_task(Emit *e, const char *name, const Args *s)
+{
+	sb_printf(e->code, "typedef struct %s_args {\n", name);
+	for (int i = 0; i < s->at.n; i++) {
+		const char *type = s->at.at[i].type, *r = strstr(type, "restrict ");
+		sb_printf(e->code, "\t%.*s%s;\n", r ? (int)(r - type) : (int)strlen(type), type, s->at.at[i].name);
+		if (s->at.at[i].row) sb_printf(e->code, "\tptrdiff_t %s_slice;\n", s->at.at[i].name);
+	}
+	sb_printf(e->code, "} %s_args;\n\nstatic void %s_piece(const void *args, ptrdiff_t begin, ptrdiff_t end, ptrdiff_t piece)\n{\n", name,
+	          name);
+	sb_printf(e->code, "\tconst %s_args *a = (const %s_args *)args;\n", name, name);
+	StrBuf b;
+	sb_init(&b, e->a);
+	bool slices = false;
+	for (int i = 0; i < s->at.n; i++) {
+		const Arg *x = &s->at.at[i];
+		sb_printf(&b, "a->%s%s, ", x->name, x->row ? arena_printf(e->a, " + piece * a->%s_slice", x->name) : "");
+		slices |= x->row != NULL;
+	}
+	if (!slices) sb_put(e->code, "\t(void)piece;\n");
+	sb_printf(e->code, "\t%s(%sbegin, end);\n}\n\n", name, sb_text(&b));
+}
+
+static void emit_shared_call(Emit *e, Kernel *k, const char *name, const Args *s)
+{
+	DimCtx *c = e->m->dims;
+	Dim n = shared_extent(e, k, e->shared), steps = n;
+	if (e->unit > 1) steps = dim_floordiv(c, e->f->func->facts, dim_add(c, n, dim_int(c, e->unit - 1)), dim_int(c, e->unit));
+	emit_line(e, "{");
+	e->indent++;
+	StrBuf b;
+	sb_init(&b, e->a);
+	for (int i = 0; i < s->at.n; i++) {
+		const Buf *row = s->at.at[i].row;
+		sb_printf(&b, "%s%s", i ? ", " : "", s->at.at[i].value);
+		if (row) sb_printf(&b, ", %s", emit_dim(e, dim_scale(c, plan_bytes(c, e->f->func->facts, row), 1, dtype_bytes(row->type->dtype))));
+	}
+	emit_line(e, "const %s_args args = {%s};", name, sb_text(&b));
+	emit_line(e, "mx_parallel(exec, %d, %s, %s, %s_piece, &args);", e->shared->pieces, emit_dim(e, steps),
+	          emit_dim(e, dim_mul(c, e->shared->cost, e->shared->extent)), name);
+	close_axis(e);
+}
+
 /* Scalars that the kernel writes are seen through a pointer inside it. */
 void emit_kernel(Emit *e, Kernel *k)
 {
@@ -211,6 +351,8 @@ void emit_kernel(Emit *e, Kernel *k)
 		close_axis(e);
 		return;
 	}
+	e->shared = e->o.threads > 1 ? kernel_shared_axis(e->a, k) : NULL;
+	e->unit = e->shared ? unit_of(k, e->shared) : 1;
 	StrBuf body, *old = e->out;
 	int indent = e->indent;
 	Map refs = e->refs;
@@ -229,33 +371,16 @@ void emit_kernel(Emit *e, Kernel *k)
 	e->indent = indent;
 	e->refs = refs;
 	const char *text = sb_text(&body), *name = emit_symbol(e, k->name);
-	const char *restr = same_memory(&u, k) ? "" : "restrict ";
-	StrBuf params, args;
-	sb_init(&params, e->a), sb_init(&args, e->a);
-	int n = 0;
-	for (int i = 0; i < u.at.n; i++) {
-		Buf *b = u.at.at[i];
-		if (b->space == BUF_CONST || (b->space == BUF_ROW && !b->in_arena)) continue;
-		bool written = is_written(k, b), scalar = buf_is_value(b);
-		const char *sep = n++ ? ", " : "";
-		if (scalar && !written) {
-			sb_printf(&params, "%s%s %s", sep, buf_ctype(b), b->name);
-			sb_printf(&args, "%s%s", sep, buf_text(e, b));
-		} else {
-			const char *arg = buf_text(e, b);
-			sb_printf(&params, "%s%s%s *%s%s", sep, written ? "" : "const ", buf_ctype(b), restr, b->name);
-			if (scalar) sb_printf(&args, "%s%s", sep, *arg == '*' ? arg + 1 : arena_printf(e->a, "&%s", arg));
-			else sb_printf(&args, "%s%s", sep, arg);
-		}
-	}
-	for (int i = 0; i < e->f->dims.n; i++) {
-		const char *d = emit_dim_name(e, e->f->dims.at[i]);
-		if (!text_mentions(text, d)) continue;
-		sb_printf(&params, "%sptrdiff_t %s", n ? ", " : "", d);
-		sb_printf(&args, "%s%s", n++ ? ", " : "", d);
-	}
+	Args list = {e->a, {0}};
+	collect_args(e, k, &u, text, &list);
 	const char *place = emit_place(e, k->stages[k->nstages - 1]->loc);
 	sb_printf(e->code, "/* %s%s%s */\nstatic %s void %s(%s)\n{\n%s}\n\n", describe(e, k), place ? "  " : "", place ? place : "",
-	          kernel_attribute(k), name, n ? sb_text(&params) : "void", text);
-	emit_line(e, "%s(%s);", name, n ? sb_text(&args) : "");
+	          kernel_attribute(k), name, parameters(e, &list, e->shared ? "ptrdiff_t mx_begin, ptrdiff_t mx_end" : NULL), text);
+	if (!e->shared) {
+		emit_plain_call(e, name, &list);
+		return;
+	}
+	emit_task(e, name, &list);
+	emit_shared_call(e, k, name, &list);
+	e->shared = NULL;
 }

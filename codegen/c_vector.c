@@ -619,7 +619,9 @@ void vector_loop(Emit *e, const Axis *const *axis, int n, Body *b)
 	nodes_varying(b, v.axis, NULL, &v.varies);
 	count_body(e, b);
 	hoist(e, &v, b, dim_is_const(extent, &count) && count > 0);
-	loop_pieces(e, &v, b, "0", emit_dim(e, extent), !v.axis->mask, 0);
+	const char *lo, *hi;
+	emit_bounds(e, axis + n - 1 - axis[n - 1]->flat, axis[n - 1]->flat + 1, &lo, &hi);
+	loop_pieces(e, &v, b, lo, hi, !v.axis->mask, 0);
 	e->nflat = 0;
 }
 

@@ -9,6 +9,7 @@ typedef struct CodegenOptions {
 	const char *header_name; /* "digits.h" as the source includes it */
 	const char *command;     /* shown in the banner; must not name paths or dates */
 	bool no_fma;             /* a*b + c rounds twice everywhere */
+	int threads;             /* as PassOptions.threads: 2 or more give entries an executor */
 	bool check;              /* --check: run-time asserts of data return a code */
 } CodegenOptions;
 void codegen_c(StrBuf *out, Program *p, CodegenOptions o);

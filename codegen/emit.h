@@ -28,6 +28,9 @@ typedef struct Emit {
 	const Axis *const *flat; /* axes that run as part of the innermost loop: left out of indices */
 	int nflat;
 	int next_temp;
+	/* the kernel that is being printed is shared out along this axis: it gets steps mx_begin..mx_end of it, of so many elements each */
+	const Axis *shared;
+	int unit;
 } Emit;
 
 void emit_line(Emit *e, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
@@ -54,6 +57,8 @@ bool emit_conv(Emit *e, Node *n);
 /* c_composite.c: calls of kernels that stand for composite functions; false: none of them. */
 bool emit_composite(Emit *e, Node *n);
 /* c_kernel.c */
+/* The bounds of the loop over axis[0..n), a flat one, or the plain one of one axis: "0" and its extent, or the steps of this piece. */
+void emit_bounds(Emit *e, const Axis *const *axis, int n, const char **lo, const char **hi);
 void emit_kernel(Emit *e, Kernel *k); /* the function to e->code, the call at e->out */
 /* c_func.c */
 void emit_func(Emit *e, LoopFunc *f);

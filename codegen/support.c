@@ -75,6 +75,7 @@ static Definitions all_definitions(Arena *a)
 		x.form = FORM_LANES;
 		if (!find(&d, x.name, x.nname)) VEC_PUSH(a, d, x);
 	}
+	parse_definitions(a, &d, "threads", FORM_PLAIN);
 	for (size_t i = 0; i < sizeof others / sizeof *others; i++) parse_definitions(a, &d, others[i], FORM_PLAIN);
 	return d;
 }

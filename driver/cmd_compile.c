@@ -24,6 +24,7 @@ static const char *header_path(Arena *a, const char *c)
 static CodegenOptions codegen_options(Session *s, const char *header)
 {
 	return (CodegenOptions){.prefix = s->o->prefix,
+	                        .threads = s->o->passes.threads,
 	                        .header_name = header,
 	                        .command = arena_printf(s->arena, "mlxcc %s", base_name(s->o->input)),
 	                        .no_fma = s->o->no_fma,

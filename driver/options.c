@@ -89,6 +89,13 @@ static bool set_conv(Arena *a, Diag *d, Options *o, const char *v)
 	o->passes.exact_conv = !strcmp(v, "exact");
 	return true;
 }
+static bool set_threads(Arena *a, Diag *d, Options *o, const char *v)
+{
+	char *end;
+	long n = strtol(v, &end, 10);
+	if (*end || end == v || n < 1 || n > 1024) return wrong(d, "cli.threads", "--threads takes a number from 1 to 1024, not `%s`", v);
+	return o->passes.threads = (int)n, true;
+}
 static bool set_no_loc(Arena *a, Diag *d, Options *o, const char *v)
 {
 	return o->passes.no_loc = true;
@@ -212,6 +219,8 @@ static const OptionRow rows[] = {
     {"--trials", "N", "random inputs for each function (default: 3)", VERIFY, set_trials},
     {"--seed", "N", "begin the random inputs elsewhere (default: 0)", VERIFY, set_seed},
     {"--fma", "on|off", "let a*b + c round once where the machine can (default: on); off gives the interpreter's bits: --conv=exact too", COMPILE | RUN, set_fma},
+    {"--threads", "N", "code for up to N threads: entries take an executor (mx_exec), which runtime/pool.c and others fill", COMPILE,
+     set_threads},
     {"--fast-math", NULL, "allow rewrites that change results in the last bits", BUILDS, set_fast_math},
     {"--conv", "HOW", "convolutions: fast (default) may use Winograd's products, 1e-5 of the largest result off; exact adds up in order",
      BUILDS, set_conv},

@@ -23,6 +23,8 @@ typedef struct Axis {
 	Dim extent;
 	int vec;   /* bits of a lane where the loop runs in vectors, 32 or 64; 0: one element at a time */
 	int flat;  /* of a vector loop: how many of the axes around it run as part of it */
+	int pieces; /* > 0: its kernel may be shared out among threads along it, in so many pieces at most */
+	Dim cost;   /* then: of one step along it, as parallel.c counts */
 	bool mask; /* of a vector loop: the extent is not a multiple of every width; the last elements take a vector of fewer lanes */
 	/* of a vector loop in a loop over rows: it asks for the next row of what the kernel reads, and of what it writes */
 	bool ahead, ahead_out;
@@ -57,6 +59,7 @@ struct Buf {
 	bool has_row;    /* BUF_ALIAS: of base, or of base's row number `row` along its first axis */
 	Dim offset;      /* BUF_ARENA (and BUF_ROW in the arena): bytes, set by plan */
 	bool in_arena;   /* BUF_ROW that is too big for the stack */
+	int slices;      /* BUF_ROW in the arena, set by plan: one for each piece of its kernel, a multiple of 64 bytes apart */
 	int first, last; /* lifetime in step numbers */
 	bool inout;
 	const Step *home; /* innermost run-time loop whose body it belongs to; NULL: the function */
@@ -197,6 +200,8 @@ bool variant_exists(OpCode op, const char *variant);
 /* fuse.c: merges neighbouring kernels. plan.c: arena offsets. */
 bool fuse_program(Program *p);
 bool plan_program(Program *p);
+/* Of one slice of b: a multiple of 64. */
+Dim plan_bytes(DimCtx *c, const DimFacts *f, const Buf *b);
 
 /* loop_settle.c: what follows from the rest, after every pass and after reading: numbers of nodes, names of kernels, who uses which buffer
  * (unused ones go), the order of buffers, the set of names. Going on from a text then gives what going on in memory gives. */

@@ -103,6 +103,18 @@ void kernel_axes(Arena *a, const Kernel *k, AxisFn *fn, void *ctx)
 	}
 }
 
+static void find_shared(void *p, const Axis *x)
+{
+	if (x->pieces) *(const Axis **)p = x;
+}
+
+const Axis *kernel_shared_axis(Arena *a, const Kernel *k)
+{
+	const Axis *x = NULL;
+	kernel_axes(a, k, find_shared, &x);
+	return x;
+}
+
 bool index_aligned(const Index *index, int nindex, const Axis *const *axis, int p)
 {
 	if (nindex < p) return false;

@@ -13,6 +13,8 @@ void body_walk(Body *b, NodeFn *fn, void *ctx); /* nodes of b and of the bodies 
 Buf *buf_root(Buf *b);                          /* whose memory it is */
 typedef void AxisFn(void *ctx, const Axis *x);
 void kernel_axes(Arena *a, const Kernel *k, AxisFn *fn, void *ctx); /* those that k binds, each once, outer ones first */
+/* The axis along which k may be shared out among threads, or NULL. */
+const Axis *kernel_shared_axis(Arena *a, const Kernel *k);
 /* index[0..p) are exactly axis[0..p). */
 bool index_aligned(const Index *index, int nindex, const Axis *const *axis, int p);
 #endif

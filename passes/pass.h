@@ -31,6 +31,7 @@ typedef struct PassOptions {
 	int bisect; /* run the first N passes that change something; -1: all */
 	bool time_passes, verify_each;
 	bool fast_math;
+	int threads;     /* --threads: how many a program may use; below 2: the caller's alone */
 	bool exact_conv; /* --conv=exact */
 	bool no_loc;
 	FILE *out;              /* prints and times; stderr when NULL */

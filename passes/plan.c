@@ -66,11 +66,31 @@ static void live_list(Planner *p, StepList *list)
 }
 
 /* Bytes, rounded up to 64. */
-static Dim buf_bytes(DimCtx *c, const DimFacts *f, const Buf *b)
+Dim plan_bytes(DimCtx *c, const DimFacts *f, const Buf *b)
 {
 	Dim n = dim_int(c, dtype_bytes(b->type->dtype));
 	for (int i = b->space == BUF_ROW ? b->drop : 0; i < b->type->rank; i++) n = dim_mul(c, n, b->type->dim[i]);
 	return dim_scale(c, dim_floordiv(c, f, dim_add(c, n, dim_int(c, 63)), dim_int(c, 64)), 64, 1);
+}
+
+typedef struct SliceCount {
+	int n; /* pieces of the kernel */
+} SliceCount;
+
+static void give_slices(void *ctx, Nest *s, Buf *b, const Index *index, int nindex, int kind)
+{
+	(void)s, (void)index, (void)nindex, (void)kind;
+	if (b->space == BUF_ROW && b->in_arena) b->slices = ((SliceCount *)ctx)->n;
+}
+
+/* A row buffer in the arena has a slice for each piece of its kernel that may run at the same time. */
+static void count_slices(void *ctx, StepList *list, Step *s)
+{
+	(void)list;
+	if (s->kind != STEP_KERNEL) return;
+	const Axis *x = kernel_shared_axis(ctx, s->kernel);
+	SliceCount c = {x ? x->pieces : 1};
+	for (int i = 0; i < s->kernel->nstages; i++) stage_accesses(s->kernel->stages[i], give_slices, &c);
 }
 
 typedef struct Slot {
@@ -113,6 +133,7 @@ static void plan_func(Program *p, LoopFunc *f)
 	number_steps(&f->steps, &next);
 	Planner pl = {.f = f, .c = c};
 	live_list(&pl, &f->steps);
+	steps_walk(&f->steps, count_slices, a);
 	VEC(Buf *) list = {0};
 	for (int i = 0; i < f->bufs.n; i++) {
 		Buf *b = f->bufs.at[i];
@@ -123,7 +144,7 @@ static void plan_func(Program *p, LoopFunc *f)
 	Slots slots = {0};
 	for (int i = 0; i < list.n; i++) {
 		Buf *b = list.at[i];
-		Dim size = buf_bytes(c, f->func->facts, b);
+		Dim size = dim_scale(c, plan_bytes(c, f->func->facts, b), b->slices > 1 ? b->slices : 1, 1);
 		if (b->callee) size = b->callee->arena;
 		if (!size) size = dim_int(c, 0);
 		int64_t zero;

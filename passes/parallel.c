@@ -1,0 +1,175 @@
+/* parallel: which axis of a kernel may be shared out among threads, and what one step along it costs.
+ *
+ * An axis qualifies where iterations write distinct elements and read nothing that another iteration writes: every access to memory that
+ * the kernel writes has the axis as the one plain term of the same subscript. Results then depend neither on the number of threads nor on
+ * where the pieces begin. The code that is printed makes pieces of at least a certain cost (kernels/threads.h), one where the whole is too
+ * small. Takes fused and vectorised loop IR; a no-op unless --threads asks for it. Row buffers in the arena get one slice per piece
+ * (plan.c). */
+#include "loop_walk.h"
+#include "passes.h"
+
+/* Costs in 1/16 of a cycle per element, vector code assumed: a load or store as from L3, an operation, one that takes a polynomial. Code
+ * that runs element by element costs SCALAR times that. */
+enum { COST_LOAD = 3, COST_STORE = 4, COST_OP = 1, COST_DEAR = 15, COST_CALL = 64, SCALAR = 8 };
+
+typedef struct Check {
+	Kernel *k;
+	const Axis *x;
+	Buf *written;
+	int subscript; /* of x in the accesses of `written`; -1: not seen yet */
+	bool ok;
+} Check;
+
+/* The one subscript that is x plus something fixed; -1 otherwise. */
+static int subscript_of(const Index *index, int n, const Axis *x)
+{
+	int found = -1;
+	int64_t coef;
+	for (int i = 0; i < n; i++)
+		for (int k = 0; k < index[i].n; k++) {
+			if (index[i].term[k].axis != x) continue;
+			if (found >= 0 || index[i].n != 1 || !dim_is_const(index[i].term[k].coef, &coef) || coef != 1) return -1;
+			found = i;
+		}
+	return found;
+}
+
+static void check_access(void *p, Nest *s, Buf *b, const Index *index, int nindex, int kind)
+{
+	Check *c = p;
+	int64_t add;
+	(void)s;
+	if (buf_root(b) != c->written || !c->ok) return;
+	int at = kind & ACCESS_WHOLE ? -1 : subscript_of(index, nindex, c->x);
+	c->ok = at >= 0 && (c->subscript < 0 || c->subscript == at) && dim_is_const(index[at].add, &add) && add == 0 && b == c->written;
+	c->subscript = at;
+}
+
+typedef struct Written {
+	Kernel *k;
+	const Axis *x;
+	bool ok;
+} Written;
+
+static void check_written(void *p, Nest *s, Buf *b, const Index *index, int nindex, int kind)
+{
+	Written *w = p;
+	(void)s, (void)index, (void)nindex;
+	if (!(kind & ACCESS_WRITE) || !w->ok) return;
+	Check c = {.k = w->k, .x = w->x, .written = buf_root(b), .subscript = -1, .ok = true};
+	for (int i = 0; i < w->k->nstages; i++) stage_accesses(w->k->stages[i], check_access, &c);
+	w->ok = c.ok;
+}
+
+/* --- cost ------------------------------------------------------------------------------------------------------------------------ */
+static Dim body_cost(DimCtx *c, const Body *b, const Axis *without, int scale);
+
+static Dim over_axes(DimCtx *c, Dim cost, const Axis *const *axis, int n, const Axis *without)
+{
+	for (int i = 0; i < n; i++)
+		if (axis[i] != without && axis[i]->extent) cost = dim_mul(c, cost, axis[i]->extent);
+	return cost;
+}
+
+static int node_cost(const Node *n)
+{
+	switch (n->kind) {
+	case N_LOAD: return COST_LOAD;
+	case N_STORE: return COST_STORE;
+	case N_OP: return op_row(n->op)->flags & OPF_CHEAP ? COST_OP : COST_DEAR;
+	case N_RAW: return COST_CALL;
+	case N_CONST:
+	case N_INDEX: return 0;
+	default: return COST_OP;
+	}
+}
+
+static Dim body_cost(DimCtx *c, const Body *b, const Axis *without, int scale)
+{
+	Dim sum = dim_int(c, 0);
+	for (const Node *n = b ? b->first : NULL; n; n = n->next) {
+		int inner = n->naxis && n->axis[n->naxis - 1]->vec ? 1 : n->naxis ? SCALAR : scale;
+		Dim own = dim_int(c, (int64_t)node_cost(n) * scale);
+		own = dim_add(c, own, over_axes(c, body_cost(c, n->body, without, inner), n->axis, n->naxis, without));
+		sum = dim_add(c, sum, dim_add(c, own, body_cost(c, n->other, without, scale)));
+	}
+	return sum;
+}
+
+static Dim nest_cost(DimCtx *c, const Body *b, const Axis *const *axis, int n, const Axis *without)
+{
+	int scale = n && axis[n - 1]->vec ? 1 : SCALAR;
+	return b ? over_axes(c, body_cost(c, b, without, scale), axis, n, without) : dim_int(c, 0);
+}
+
+static Dim cost_per_step(DimCtx *c, const Kernel *k, const Axis *x)
+{
+	Dim sum = dim_int(c, 0);
+	for (int i = 0; i < k->nstages; i++) {
+		const Nest *s = k->stages[i];
+		sum = dim_add(c, sum, nest_cost(c, s->init, s->init_axis, s->ninit, x));
+		sum = dim_add(c, sum, nest_cost(c, s->body, s->axis, s->naxis, x));
+	}
+	return sum;
+}
+
+/* --- the choice -------------------------------------------------------------------------------------------------------------------- */
+/* Does a nest run over x, as an axis of its own or (where it is the only one) the first of a flat loop? */
+static bool runs_over(const Axis *const *axis, int n, const Axis *x, bool alone)
+{
+	for (int i = 0; i < n; i++) {
+		if (axis[i] != x) continue;
+		int flat = axis[n - 1]->vec ? axis[n - 1]->flat : 0;
+		return flat && alone ? i <= n - 1 - flat : i < n - flat - (flat > 0);
+	}
+	return false;
+}
+
+static bool may_share(Kernel *k, const Axis *x)
+{
+	int64_t n;
+	if (dim_is_const(x->extent, &n) && n < 2) return false;
+	Written w = {k, x, true};
+	bool alone = k->nstages == 1 && !k->stages[0]->init;
+	for (int i = 0; i < k->nstages && w.ok; i++) {
+		const Nest *s = k->stages[i];
+		w.ok = runs_over(s->axis, s->naxis, x, alone) && (!s->init || runs_over(s->init_axis, s->ninit, x, alone));
+		if (w.ok) stage_accesses(k->stages[i], check_written, &w);
+	}
+	return w.ok;
+}
+
+static bool share_kernel(Program *p, Kernel *k, int threads)
+{
+	const Nest *s = k->stages[0];
+	int n = k->nstages > 1 ? (k->nouter ? 1 : 0) : s->naxis;
+	for (int i = 0; i < n; i++) {
+		const Axis *x = k->nstages > 1 ? k->outer[0] : s->axis[i];
+		if (!may_share(k, x)) continue;
+		Axis *own = (Axis *)x; /* const for everybody who only reads it */
+		own->pieces = threads;
+		own->cost = cost_per_step(p->m->dims, k, x);
+		return true;
+	}
+	return false;
+}
+
+typedef struct Share {
+	Program *p;
+	int threads;
+	bool changed;
+} Share;
+
+static void share_step(void *ctx, StepList *list, Step *s)
+{
+	Share *h = ctx;
+	(void)list;
+	if (s->kind == STEP_KERNEL) h->changed |= share_kernel(h->p, s->kernel, h->threads);
+}
+
+bool pass_parallel(PassCtx *c)
+{
+	Share h = {c->program, c->o->threads, false};
+	for (int i = 0; h.threads > 1 && i < c->program->funcs.n; i++) steps_walk(&c->program->funcs.at[i]->steps, share_step, &h);
+	return h.changed;
+}

@@ -1,0 +1,127 @@
+"""--threads: the same bytes for every number of threads and every way to cut, no race, and work that is too small stays on the caller's thread."""
+import ctypes
+import pathlib
+import re
+import subprocess
+
+import numpy as np
+import pytest
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+WARN = ["-Wall", "-Wextra", "-Wconversion", "-pedantic", "-Werror"]
+
+# An executor that cuts at odd places and runs the pieces last first, in one thread: what a piece computes must not depend on the others.
+EXECUTOR = """
+#include <stddef.h>
+#include "t.h"
+static void backwards(void *self, ptrdiff_t n, mx_task task, void *ctx)
+{
+	++*(int *)self;
+	for (ptrdiff_t i = n; i-- > 0;) task(ctx, i, i + 1);
+}
+int test_calls;
+mx_exec test_exec(int threads)
+{
+	mx_exec e = {&test_calls, threads, backwards};
+	return e;
+}
+"""
+
+CASES = {
+    "softmax": ("x: f32[300, 1000]", "softmax(x, axis=-1)", "f32[300, 1000]"),
+    "long_rows": ("x: f32[40, 9000]", "softmax(x, axis=-1)", "f32[40, 9000]"),
+    "map": ("x: f32[333, 1001]", "tanh(x) * 2 + x", "f32[333, 1001]"),
+    "flat": ("x: f32[300007]", "exp(-x * x)", "f32[300007]"),
+    "axis0": ("x: f32[700, 801]", "sum(x, axis=0)", "f32[801]"),
+    "axis1": ("x: f32[700, 801]", "sum(x, axis=1)", "f32[700]"),
+    "transposed": ("x: f32[401, 703]", "x.T + 1", "f32[703, 401]"),
+    "doubles": ("x: f64[300, 1000]", "x / (1 + sum(x * x, axis=-1, keepdims=true))", "f64[300, 1000]"),
+    "dot": ("x: f32[301, 203]", "x @ x.T", "f32[301, 301]"),
+    "batched": ("x: f32[30, 40, 50]", "x @ x.swapaxes(1, 2)", "f32[30, 40, 40]"),
+    "concat": ("x: f32[200, 1000]", "concatenate([x[:, 500:], x * 2], axis=1)", "f32[200, 1500]"),
+    "cumsum": ("x: f32[300, 1000]", "cumsum(x, axis=1)", "f32[300, 1000]"),
+    "argmax": ("x: f32[3000, 100]", "argmax(x, axis=1)", "u32[3000]"),
+    "layer": ("x: f32[500, 300]", "sum(tanh(x) * x.mean(axis=0), axis=1)", "f32[500]"),
+    "symbolic": ("x: f32[N, M]", "softmax(x + 1, axis=-1)", "f32[N, M]"),
+}
+SIZES = {"symbolic": (123, 4567)}
+
+
+def build(mlxcc, tmp, name, flags=("-O2", "-march=native")):
+    sig, body, res = CASES[name]
+    dims = "dim N; dim M;\n" if name == "symbolic" else ""
+    (tmp / "t.mx").write_text(f"{dims}export fn f({sig}) -> {res} {{ return {body}; }}\n")
+    subprocess.run([mlxcc, "t.mx", "-o", "t.c", "--threads=7", "--verify-each"], check=True, cwd=tmp)
+    (tmp / "e.c").write_text(EXECUTOR)
+    subprocess.run(["gcc", "-std=c99", *WARN, *flags, "-shared", "-fPIC", "t.c", "e.c", "-o", "t.so", "-lm"], check=True, cwd=tmp)
+    subprocess.run(["gcc", "-std=c11", "-O2", "-shared", "-fPIC", ROOT / "runtime/pool.c", "-pthread", "-o", "pool.so"], check=True, cwd=tmp)
+    return ctypes.CDLL(str(tmp / "t.so")), ctypes.CDLL(str(tmp / "pool.so"))
+
+
+class Exec(ctypes.Structure):
+    _fields_ = [("self", ctypes.c_void_p), ("threads", ctypes.c_int), ("run", ctypes.c_void_p)]
+
+
+def call(lib, name, exec_):
+    sig, _, res = CASES[name]
+    dims = SIZES.get(name, ())
+    shape = dims or tuple(int(n) for n in re.search(r"\[([\d, ]+)\]", sig).group(1).split(","))
+    dtype = {"f32": np.float32, "f64": np.float64, "u32": np.uint32}
+    x = np.random.default_rng(1).standard_normal(shape).astype(dtype[sig[3:6]])
+    out = np.zeros(dims or tuple(int(n) for n in re.search(r"\[([\d, ]+)\]", res).group(1).split(",")), dtype[res[:3]])
+    sizes = [ctypes.c_ssize_t(n) for n in dims]
+    lib.t_f_arena_bytes.restype = ctypes.c_size_t
+    arena = np.full(lib.t_f_arena_bytes(*sizes) + 64, 0xA5, np.uint8)
+    base = arena.ctypes.data + 63 & ~63
+    assert lib.t_f(ctypes.c_void_p(x.ctypes.data), ctypes.c_void_p(out.ctypes.data), *sizes, ctypes.c_void_p(base), exec_) == 0
+    return out
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_the_same_bytes_for_every_number_of_threads(mlxcc, tmp_path, name):
+    lib, pool = build(mlxcc, tmp_path, name)
+    want = call(lib, name, None).tobytes()
+    lib.test_exec.restype = Exec
+    shared = False
+    for threads in (2, 3, 5, 7, 64):
+        e = lib.test_exec(threads)
+        assert call(lib, name, ctypes.byref(e)).tobytes() == want, threads
+    shared = ctypes.c_int.in_dll(lib, "test_calls").value > 0
+    assert shared or name in NOT_SHARED, "nothing was given to the executor"
+    pool.mxrt_pool_new.restype = pool.mxrt_pool_exec.restype = ctypes.c_void_p
+    for threads in (2, 7):
+        p = ctypes.c_void_p(pool.mxrt_pool_new(threads))
+        for _ in range(3):
+            assert call(lib, name, ctypes.c_void_p(pool.mxrt_pool_exec(p))).tobytes() == want
+        pool.mxrt_pool_free(p)
+
+
+NOT_SHARED = set()
+
+
+def test_small_work_stays_with_the_caller(mlxcc, tmp_path):
+    (tmp_path / "t.mx").write_text("export fn f(x: f32[1000]) -> f32[1000] { return x * 2 + 1; }\n")
+    subprocess.run([mlxcc, "t.mx", "-o", "t.c", "--threads=8"], check=True, cwd=tmp_path)
+    (tmp_path / "e.c").write_text(EXECUTOR + "#include <stdio.h>\nint main(void)\n{\n\tstatic float x[1000], y[1000];\n\tmx_exec e = test_exec(8);\n"
+                                  "\tt_f(x, y, NULL, &e);\n\tprintf(\"%d\\n\", test_calls);\n\treturn 0;\n}\n")
+    subprocess.run(["gcc", "-std=c99", *WARN, "t.c", "e.c", "-o", "t", "-lm"], check=True, cwd=tmp_path)
+    assert subprocess.run(["./t"], capture_output=True, text=True, cwd=tmp_path).stdout == "0\n"
+
+
+def test_no_races(mlxcc, tmp_path):
+    """The thread sanitizer watches a pool of three run a program of several kernels."""
+    (tmp_path / "t.mx").write_text("export fn f(x: f32[200, 3000]) -> f32[200] {\n  let s = softmax(tanh(x), axis=-1);\n  return sum(s * x.mean(axis=0), axis=1);\n}\n")
+    subprocess.run([mlxcc, "t.mx", "-o", "t.c", "--threads=3"], check=True, cwd=tmp_path)
+    (tmp_path / "m.c").write_text('#include <stdio.h>\n#include <stdlib.h>\n#include "t.h"\n#include "mxrt.h"\nint main(void)\n{\n\tfloat *x = calloc(600000, 4), y[200];\n'
+                                  "\tvoid *arena = aligned_alloc(64, (t_f_arena_bytes() + 127) / 64 * 64);\n\tmxrt_pool *p = mxrt_pool_new(3);\n\tint code = 0;\n"
+                                  "\tfor (int i = 0; i < 20; i++) code |= t_f(x, y, arena, mxrt_pool_exec(p));\n\tmxrt_pool_free(p);\n\tfree(arena), free(x);\n\treturn code;\n}\n")
+    subprocess.run(["gcc", "-std=c11", "-g", "-O1", "-fsanitize=thread", "-I", ROOT / "runtime", "t.c", "m.c", ROOT / "runtime/pool.c", "-o", "t", "-lm", "-pthread"], check=True, cwd=tmp_path)
+    r = subprocess.run(["./t"], capture_output=True, text=True, cwd=tmp_path)
+    assert r.returncode == 0, r.stderr[-3000:]
+
+
+@pytest.mark.parametrize("value", ["0", "x", "1025", ""])
+def test_the_number_is_checked(mlxcc, tmp_path, value):
+    (tmp_path / "t.mx").write_text("export fn f(x: f32) -> f32 { return x; }\n")
+    r = subprocess.run([mlxcc, "t.mx", "-o", "t.c", f"--threads={value}"], capture_output=True, text=True, cwd=tmp_path)
+    assert r.returncode == 1 and f"--threads takes a number from 1 to 1024, not `{value}`" in r.stderr and not (tmp_path / "t.c").exists()
