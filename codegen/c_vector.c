@@ -640,8 +640,9 @@ bool vector_rows_fit(const Axis *const *axis, int n, const Body *b)
 void vector_rows(Emit *e, const Axis *const *axis, int n, Body *b)
 {
 	const Axis *x = axis[n - 1], *row = axis[n - 2];
-	const char *i = row->name, *rows = emit_dim(e, row->extent), *cols = emit_dim(e, x->extent);
+	const char *i = row->name, *rows = emit_dim(e, row->extent), *lo, *hi;
 	VecLoop v;
+	emit_bounds(e, &x, 1, &lo, &hi);
 	count_body(e, b);
 	emit_line(e, "{");
 	e->indent++;
@@ -650,7 +651,7 @@ void vector_rows(Emit *e, const Axis *const *axis, int n, Body *b)
 	e->indent++;
 	vec_begin(e, &v, axis, n);
 	v.row = row;
-	loop_piece(e, &v, b, "0", cols, !x->mask);
+	loop_piece(e, &v, b, lo, hi, !x->mask);
 	close_block(e);
 	emit_line(e, "for (; %s < %s; %s++) {", i, rows, i);
 	e->indent++;
