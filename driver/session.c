@@ -39,7 +39,7 @@ static Module *load_ir(Session *s)
 		s->program = loops_read(s->arena, s->diag, file);
 		m = s->program ? s->program->m : NULL;
 	} else m = ir_read(s->arena, s->diag, file);
-	if (!m || (!s->program && !ir_verify(m, true))) return NULL;
+	if (!m || (s->program ? !loops_verify(s->program, true) : !ir_verify(m, true))) return NULL;
 	if (m->name && *m->name) return m;
 	const char *slash = strrchr(s->o->input, '/'), *base = slash ? slash + 1 : s->o->input;
 	m->name = arena_strndup(s->arena, base, strlen(base) - 3);

@@ -137,7 +137,7 @@ static bool round_trips(PassCtx *c, const char *text)
 static bool sound(PassCtx *c)
 {
 	StrBuf b;
-	if (!c->program && !ir_verify(c->m, false)) return false;
+	if (c->program ? !loops_verify(c->program, false) : !ir_verify(c->m, false)) return false;
 	sb_init(&b, c->scratch);
 	if (c->program) loops_print(&b, c->program, (PrintOptions){0});
 	else ir_print_module(&b, c->m, (PrintOptions){0});

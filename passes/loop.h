@@ -210,6 +210,8 @@ void loops_settle(Program *p);
 void loop_reserve_names(Program *p, LoopFunc *f);
 /* A C identifier that is not in use in f. */
 const char *loop_name(Program *p, LoopFunc *f, const char *hint);
+/* loop_verify.c: checks the rules; reports each breach as DIAG_BUG (or DIAG_ERROR when from_text). True if there is none. */
+bool loops_verify(Program *p, bool from_text);
 /* loop_print.c. */
 void loops_print(StrBuf *out, const Program *p, PrintOptions o);
 /* loop_read.c: text that loops_print wrote, or a person did. NULL after diagnostics. file: number from diag_add_file. */

@@ -113,7 +113,7 @@ Module *tool_read(Tool *t, const char *path)
 	uint32_t file = diag_add_file(t->diag, path, text, n);
 	if (!strcmp(ir_read_stage(t->arena, t->diag, file), "loops")) {
 		t->program = loops_read(t->arena, t->diag, file);
-		if (!t->program) tool_exit(t);
+		if (!t->program || !loops_verify(t->program, true)) tool_exit(t);
 		return t->program->m;
 	}
 	Module *m = ir_read(t->arena, t->diag, file);
