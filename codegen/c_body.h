@@ -47,6 +47,7 @@ void vector_loop(Emit *e, const Axis *const *axis, int n, Body *b);
 bool vector_rows_fit(const Axis *const *axis, int n, const Body *b);
 void vector_rows(Emit *e, const Axis *const *axis, int n, Body *b);
 void vector_reduce(Emit *e, Node *n);
+void vector_arg(Emit *e, Node *n);
 /* Prints n as a vector, or what was decided about it; false: it is a scalar here. */
 bool vector_node(Emit *e, Body *b, Node *n);
 #endif

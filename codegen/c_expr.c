@@ -396,6 +396,10 @@ static void emit_reduce(Emit *e, Node *n)
 static void emit_arg(Emit *e, Node *n)
 {
 	Node *r = n->body->result;
+	if (n->axis[0]->vec) {
+		vector_arg(e, n);
+		return;
+	}
 	const char *best = temp(e, "best"), *at = temp(e, "at");
 	const Axis *x = n->axis[0];
 	emit_line(e, "%s %s = %s;", elem_ctype(r->dtype), best, scalar_text(e, scalar_from_int(0, dtype_compute(r->dtype))));

@@ -767,3 +767,48 @@ void vector_reduce(Emit *e, Node *n)
 	emit_line(e, "const %s %s = %s;", elem_ctype(n->dtype), t, rounded(e, n->dtype, x));
 	map_set(&e->text, n, (void *)t);
 }
+
+/* --- where the largest is ------------------------------------------------------------------------------------------------------------ */
+static void arg_step(Emit *e, VecLoop *v, Node *n, const char *best, const char *at, const char *active)
+{
+	const char *x = temp(e, "x"), *take = temp(e, "take");
+	VecLoop *old = e->vec;
+	body_with(e, v, n->body, active);
+	e->vec = v;
+	emit_line(e, "const mx_vf %s = %s;", x, vector_text(e, n->body->result));
+	emit_line(e, "const mx_vi %s = %s%s(%s == %s) & ((%s != %s) | (%s %c %s) | (%s == INT32_MAX));", take,
+	          active ? arena_printf(e->a, "mx_first(%s)", active) : "", active ? " & " : "", best, best, x, x, x,
+	          n->op == OP_maximum ? '>' : '<', best, at);
+	emit_line(e, "%s = mx_sel(%s, %s, %s);", best, take, x, best);
+	emit_line(e, "%s = mx_sel_vi(%s, mx_bc_i32((int32_t)%s) + mx_iota(), %s);", at, take, v->axis->name, at);
+	e->vec = old;
+}
+
+/* Each lane keeps its first best and where that is; INT32_MAX: it has none yet. */
+void vector_arg(Emit *e, Node *n)
+{
+	VecLoop v;
+	const char *best = temp(e, "best"), *at = temp(e, "at"), *t = temp(e, "t"), *left = temp(e, "n");
+	vec_begin(e, &v, n->axis, 1);
+	const char *j = v.axis->name, *extent = emit_dim(e, v.axis->extent);
+	nodes_varying(n->body, v.axis, NULL, &v.varies);
+	emit_line(e, "mx_vf %s = mx_bc_f32(%s);", best, n->op == OP_maximum ? "-INFINITY" : "INFINITY");
+	emit_line(e, "mx_vi %s = mx_bc_i32(INT32_MAX);", at);
+	emit_line(e, "{");
+	e->indent++;
+	emit_line(e, "ptrdiff_t %s = 0;", j);
+	emit_line(e, "for (; %s + MX_W <= %s; %s += MX_W) {", j, extent, j);
+	e->indent++;
+	arg_step(e, &v, n, best, at, NULL);
+	close_block(e);
+	if (v.axis->mask) {
+		emit_line(e, "if (%s < %s) {", j, extent);
+		e->indent++;
+		emit_line(e, "const ptrdiff_t %s = %s - %s;", left, extent, j);
+		arg_step(e, &v, n, best, at, left);
+		close_block(e);
+	}
+	close_block(e);
+	emit_line(e, "const uint32_t %s = mx_arg_vf(%s%s, %s);", t, n->op == OP_maximum ? "" : "-", best, at);
+	map_set(&e->text, n, (void *)t);
+}

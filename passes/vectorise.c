@@ -307,12 +307,13 @@ static bool is_lane_reduce(OpCode op, DType d)
 static bool try_node(Vectoriser *v, Node *n)
 {
 	const Axis *x = n->axis[n->naxis - 1];
-	if (has_loops(n->body) || (n->kind != N_REDUCE && n->kind != N_FOR)) return false;
+	if (has_loops(n->body) || (n->kind != N_REDUCE && n->kind != N_FOR && n->kind != N_ARG)) return false;
+	if (n->kind == N_ARG && dtype_compute(n->body->result->dtype) != DT_f32) return false;
 	if (n->kind == N_REDUCE && (n->lanes <= 1 || !is_lane_reduce(n->op, n->dtype))) return false;
-	int bits = lanes_of(v->a, v->c, n->body, x, n->kind != N_REDUCE);
-	if (!bits || (n->kind == N_REDUCE && (bits == 64) != (n->dtype == DT_f64))) return false;
+	int bits = lanes_of(v->a, v->c, n->body, x, n->kind == N_FOR);
+	if (!bits || (n->kind == N_REDUCE && (bits == 64) != (n->dtype == DT_f64)) || (n->kind == N_ARG && bits == 64)) return false;
 	int flat = 1;
-	if (n->kind == N_FOR || is_multiple(v, x->extent, n->lanes)) flat = flat_axes(v, n->body, n->axis, 0, n->naxis);
+	if (n->kind == N_FOR || (n->kind == N_REDUCE && is_multiple(v, x->extent, n->lanes))) flat = flat_axes(v, n->body, n->axis, 0, n->naxis);
 	mark_axis(v, x, bits, flat, product(v, n->axis, n->naxis - flat, n->naxis), n->kind == N_REDUCE ? n->lanes : bits == 32 ? 16 : 8);
 	return true;
 }
