@@ -1,11 +1,16 @@
-/* Coverage-guided fuzzing of what reads text: the .mx lexer, parser and elaborator, and the IR reader and verifier. libFuzzer calls
- * LLVMFuzzerTestOneInput; FUZZ_IR chooses the second. Nothing may crash, hang or take more than a gigabyte. */
+/* Coverage-guided fuzzing of what reads text: the .mx lexer, parser and elaborator, and the readers and verifiers of tensor IR and
+ * of loop IR. libFuzzer calls LLVMFuzzerTestOneInput; FUZZ_IR and FUZZ_LOOPS choose the second and the third. Nothing may crash, hang or take more than a gigabyte. */
 #include <setjmp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include "../../frontend/ast.h"
+#if defined FUZZ_LOOPS
+#include "../../passes/loop.h"
+#elif defined FUZZ_IR
 #include "../../ir/ir.h"
+#else
+#include "../../frontend/ast.h"
+#endif
 
 static jmp_buf exhausted;
 static void on_exhausted(void *ctx)
@@ -30,6 +35,17 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 			Module *m2 = ir_read(a, d, again);
 			if (!m2) fprintf(stderr, "%s\n%s\n", sb_text(&once), diag_text(d)), abort();
 			ir_print_module(&twice, m2, (PrintOptions){0});
+			if (strcmp(sb_text(&once), sb_text(&twice))) fprintf(stderr, "%s\n---\n%s\n", sb_text(&once), sb_text(&twice)), abort();
+		}
+#elif defined FUZZ_LOOPS
+		Program *p = loops_read(a, d, file);
+		if (p && loops_verify(p, true)) {
+			StrBuf once, twice;
+			sb_init(&once, a), sb_init(&twice, a);
+			loops_print(&once, p, (PrintOptions){0});
+			Program *p2 = loops_read(a, d, diag_add_file(d, "again", sb_text(&once), once.n));
+			if (!p2 || !loops_verify(p2, true)) fprintf(stderr, "%s\n%s\n", sb_text(&once), diag_text(d)), abort();
+			loops_print(&twice, p2, (PrintOptions){0});
 			if (strcmp(sb_text(&once), sb_text(&twice))) fprintf(stderr, "%s\n---\n%s\n", sb_text(&once), sb_text(&twice)), abort();
 		}
 #else
