@@ -200,7 +200,7 @@ def make_call(cls, arrays, info, want, threads=1):
             raise CannotCompile(f"parameter {p['name']} of {header.function}: no value")
     ordered = [leaf for name in cls.state for leaf in states.get(name, [])]
 
-    def call(function=function, args=tuple(args)):
+    def call(function=function, args=tuple(args), keep=keep):  # the buffers live as long as the call
         function(*args)
 
     def fetch(keep=keep):
