@@ -168,7 +168,6 @@ def parse():
     parser.add_argument("--timeout", type=float, default=150, help="seconds for a peer to build one workload")
     parser.add_argument("--quick", action="store_true", help="one thread, 3 short rounds, the fast-starting peers")
     parser.add_argument("--embedded", action="store_true", help="the models of bench/embedded instead of the workloads")
-    parser.add_argument("--tflite", default="", help="folder with the MLPerf Tiny .tflite files, for real weights in the embedded models")
     parser.add_argument("--cpus", default="", help="CPUs to pin to (default: all that this process may use)")
     parser.add_argument("--results", default="", help="file of the results (default: build-bench/results.json)")
     parser.add_argument("--fresh", action="store_true", help="forget earlier results")
@@ -209,8 +208,6 @@ def peer_names(options):
 
 def main():
     options = parse()
-    if options.tflite:
-        os.environ["BENCH_TFLITE"] = str(pathlib.Path(options.tflite).resolve())
     classes = chosen(options)
     if options.list:
         for c in classes:

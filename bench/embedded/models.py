@@ -1,4 +1,4 @@
-"""Small models of the size that runs on microcontrollers, batch norms folded, random weights (or the float weights of MLPerf Tiny with --tflite):
+"""Small models of the size that runs on microcontrollers, batch norms folded, random weights:
 mlp, lenet5, dscnn (keyword spotting), resnet8, vww (MobileNet 0.25), ad (autoencoder), tfm (transformer block), lstm and gru.
 
 Each network is written once, in terms of a library's layers (`lib`): conv, dense, relu, pools. NHWC here; torch and ONNX get NCHW.
