@@ -1,4 +1,4 @@
-"""Compile time and output size of the six-layer encoder; start-up time and resident memory of a perceptron, from process start to its end."""
+"""Compile time and output size of the six-layer encoder; start-up time of a perceptron, from process start to its end."""
 import os
 import pathlib
 import subprocess
@@ -54,18 +54,18 @@ def compile_time(cpus, folder, names):
 
 
 def run_once(command, folder, env):
-    """(seconds, peak resident bytes, output) of one process."""
+    """(seconds, output) of one process."""
     read, write = os.pipe()
     start = time.perf_counter()
     pid = os.posix_spawn(command[0], command, env, file_actions=[(os.POSIX_SPAWN_DUP2, write, 1), (os.POSIX_SPAWN_CLOSE, read)])
     os.close(write)
     with os.fdopen(read) as pipe:
         text = pipe.read()
-    _, status, usage = os.wait4(pid, 0)
+    _, status = os.waitpid(pid, 0)
     seconds = time.perf_counter() - start
     if status:
         raise RuntimeError(f"{command[0]}: status {status}")
-    return seconds, usage.ru_maxrss * 1024, float(text.split()[-1])
+    return seconds, float(text.split()[-1])
 
 
 def startup(cpus, folder, names):
@@ -114,10 +114,10 @@ def startup(cpus, folder, names):
                 runs = [run_once(command, place, env) for _ in range(RUNS if name.startswith("mlxcc") else 4)]
             except RuntimeError:
                 continue
-            error = max(abs(r[2] - want) for r in runs)
+            error = max(abs(r[1] - want) for r in runs)
             if error < 1e-4:
                 size = os.path.getsize(command[0]) if name.startswith("mlxcc") else None
-                result[name] = dict(s=min(r[0] for r in runs), rss=min(r[1] for r in runs), size=size)
+                result[name] = dict(s=min(r[0] for r in runs), size=size)
     finally:
         os.chdir(here)
     return result
@@ -141,8 +141,8 @@ def lines(results):
         out += [f"| {p} | {s:.2f} |" for p, s in r.items() if p not in ("gcc", "clang")]
         out.append("")
     if "startup" in results:
-        out += ["Process start to end with the first result of an MLP 784-256-256-10, files in the page cache:", "", "| what | ms | peak resident MB | file MB |", "|---|---|---|---|"]
+        out += ["Process start to end with the first result of an MLP 784-256-256-10, files in the page cache:", "", "| what | ms | file MB |", "|---|---|---|"]
         for name, r in results["startup"].items():
-            out.append(f"| {name} | {r['s'] * 1e3:.3g} | {r['rss'] / 2**20:.3g} | {r['size'] / 2**20:.2f} |" if r["size"] else f"| {name} | {r['s'] * 1e3:.3g} | {r['rss'] / 2**20:.3g} | |")
+            out.append(f"| {name} | {r['s'] * 1e3:.3g} | {r['size'] / 2**20:.2f} |" if r["size"] else f"| {name} | {r['s'] * 1e3:.3g} | |")
         out.append("")
     return out
