@@ -94,7 +94,7 @@ def test_random_programs(seed, mlxcc, tmp_path):
 
 
 PROGRAMS = sorted(p for place in ("examples", "tests/lang") for p in (ROOT / place).rglob("*.mx"))
-SLOW = ["gpt2", "lora", "bert", "sd_unet", "cnn_batchnorm", "newton"]  # minutes, or no end, in an interpreter on random inputs
+SLOW = ["gpt2", "lora", "bert", "sd_unet", "cnn_batchnorm", "newton", "char_lm", "llama", "whisper", "digits_cnn"]  # minutes, or no end, in an interpreter on random inputs
 
 
 @pytest.mark.parametrize("path", [p for p in PROGRAMS if not any(s in p.stem for s in SLOW)], ids=lambda p: p.stem)
@@ -103,7 +103,9 @@ def test_programs(path, mlxcc):
     if r.returncode == 2 or "exports no function" in r.stderr:
         pytest.skip("stops at a limitation or exports nothing")
     assert r.returncode == 0, r.stderr
-    assert all("0.0e+00" in line for line in r.stdout.splitlines() if line.startswith("ok")), r.stdout
+    # attention is one kernel with a running maximum: close to its plain form, not equal
+    worst = [float(x) for x in re.findall(r"largest difference (\S+)\)", r.stdout)]
+    assert all(x == 0 for x in worst) or ("attention" in path.read_text() and max(worst) < 1e-5), r.stdout
 
 
 # --- what is wrong is said ------------------------------------------------------------------------------------------------------------------
