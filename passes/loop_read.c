@@ -63,7 +63,7 @@ static bool read_name(LoopReader *l, const char *what, const char **out)
 
 static bool read_buf(LoopReader *l, Buf **out)
 {
-	const char *at = (read_space(l->r), l->r->p), *name;
+	const char *at = (read_space(l->r), l->r->p), *name = NULL;
 	if (!read_name(l, "a buffer", &name)) return false;
 	if ((*out = map_get(&l->bufs, name))) return true;
 	const char **known = NEW_ARRAY(l->r->arena, const char *, l->f->bufs.n);
@@ -76,7 +76,7 @@ static bool read_buf(LoopReader *l, Buf **out)
 
 static bool read_axis_name(LoopReader *l, const Axis **out)
 {
-	const char *at = (read_space(l->r), l->r->p), *name;
+	const char *at = (read_space(l->r), l->r->p), *name = NULL;
 	if (!read_name(l, "an axis", &name)) return false;
 	*out = map_get(&l->axes, name);
 	return *out || read_fail(l->r, at, "there is no axis `%s`", name);
@@ -94,7 +94,7 @@ static bool read_node_name(LoopReader *l, const char **out)
 
 static bool read_node_ref(LoopReader *l, Node **out)
 {
-	const char *at = (read_space(l->r), l->r->p), *name;
+	const char *at = (read_space(l->r), l->r->p), *name = NULL;
 	if (!read_node_name(l, &name)) return false;
 	*out = map_get(&l->nodes, name);
 	return *out || read_fail(l->r, at, "%%%s is not defined here", name);
@@ -113,7 +113,7 @@ static LoopFunc *loop_func(LoopReader *l, Func *f)
 
 static bool read_func_ref(LoopReader *l, LoopFunc **out)
 {
-	const char *at = (read_space(l->r), l->r->p), *name;
+	const char *at = (read_space(l->r), l->r->p), *name = NULL;
 	if (!read_func_name(l->r, &name)) return false;
 	Func *f = func_find(l->r->m, name);
 	if (!f) return read_fail(l->r, at, "there is no function @%s", name);
