@@ -161,7 +161,7 @@ void codegen_c(StrBuf *out, Program *p, CodegenOptions o)
 	                : "\n/* a * b + c may round once: --fma=off leaves this out */\n#if defined __clang__\n#pragma STDC FP_CONTRACT ON\n"
 	                  "#elif defined __GNUC__\n#pragma GCC optimize(\"fp-contract=fast\")\n#endif\n");
 	sb_put(out, "#ifdef __cplusplus\n#define restrict __restrict\n#endif\n");
-	if (strstr(sb_text(&text), "MX_W")) /* each width needs others of the support functions */
+	if (strstr(sb_text(&text), "MX_W") || strstr(sb_text(&support), "MX_W")) /* each width needs others of the support functions */
 		sb_put(out, "#ifdef __clang__\n#pragma clang diagnostic ignored \"-Wunused-function\"\n#endif\n");
 	/* gcc 12 at -O3 forgets, where it inlines two kernels into one function, that their restrict parameters may name the same memory:
 	 * tests/test_fuzz_programs.py, seed 100. */

@@ -95,6 +95,11 @@ static void lanes_need(Emit *e, Lanes *l, Node *n, StrBuf *before, int depth)
 	if (!varies(e, n)) return;
 	if (has_vector(n) && map_get(&e->text, n)) {
 		const char *t = temp(e, "lane");
+		if (n->dtype == DT_bool && e->vec->bits == 64) { /* a mask of 64 bits a lane */
+			sb_printf(before, "double %s[MX_WD];\nmx_st_f64(%s, mx_sel_vd(%s, mx_bc_f64(1.0), mx_bc_f64(0.0)));\n", t, t, node_text(e, n));
+			lanes_text(e, l, n, arena_printf(e->a, "(%s[mx_lane] != 0.0)", t));
+			return;
+		}
 		sb_printf(before, "%s %s[MX_W];\nmx_st_%s(%s, %s);\n", elem_ctype(n->dtype == DT_bool ? DT_bool : n->dtype), t,
 		          is_half(n->dtype) ? "f32" : dtype_name(n->dtype), t, node_text(e, n));
 		lanes_text(e, l, n, arena_printf(e->a, "%s[mx_lane]", t));

@@ -138,24 +138,30 @@ static bool eval_raw_bitcast(LoopFrame *f, const Node *n)
 
 /* --- transforms and factorisations
  * ---------------------------------------------------------------------------------------------------------- */
+static Attr norm_attr(const Node *n)
+{
+	static const char *const names[] = {"none", "size", "root"}; /* fft_norm's numbers */
+	return ATTR_STR(norm, names[n->norm]);
+}
+
 static bool eval_raw_fft(LoopFrame *f, const Node *n)
 {
-	Attr attrs[2] = {ATTR_INT(axis, n->number), ATTR_INT(inverse, n->reverse)};
-	return whole_op(f, n, OP_fft, attrs, 2, NULL, NULL);
+	Attr attrs[3] = {ATTR_INT(axis, n->number), ATTR_INT(inverse, n->reverse), norm_attr(n)};
+	return whole_op(f, n, OP_fft, attrs, 3, NULL, NULL);
 }
 
 static bool eval_raw_rfft(LoopFrame *f, const Node *n)
 {
-	Attr axis = ATTR_INT(axis, n->number);
-	return whole_op(f, n, OP_rfft, &axis, 1, NULL, NULL);
+	Attr attrs[2] = {ATTR_INT(axis, n->number), norm_attr(n)};
+	return whole_op(f, n, OP_rfft, attrs, 2, NULL, NULL);
 }
 
 static bool eval_raw_irfft(LoopFrame *f, const Node *n)
 {
 	int64_t size;
 	if (!loop_eval_dim(f, n->hi, &size)) return false;
-	Attr attrs[2] = {ATTR_INT(axis, n->number), ATTR_DIM(size, dim_int(f->e->p->m->dims, size))};
-	return whole_op(f, n, OP_irfft, attrs, 2, NULL, NULL);
+	Attr attrs[3] = {ATTR_INT(axis, n->number), ATTR_DIM(size, dim_int(f->e->p->m->dims, size)), norm_attr(n)};
+	return whole_op(f, n, OP_irfft, attrs, 3, NULL, NULL);
 }
 
 /* The buffer is large enough for any length; what the plan leaves is zero. */
