@@ -1,5 +1,6 @@
-/* dot: sums of products over contracted axes. Each result adds its products one after the other, in row-major order of the contracted
- * axes as listed, from 0, without fused multiply-add; f16 and bf16 in f32, rounded once. */
+/* dot: sums of products over contracted axes, added in the order of dot.h without fused multiply-add; f16 and bf16 in f32, rounded once.
+ * Float products run over panels of columns that stay in the cache, a few rows at a time: the order of each sum is the same. */
+#include "dot.h"
 #include "op_util.h"
 #include "optable.h"
 #include "../kernels/support.h"
@@ -75,12 +76,43 @@ static Tensor *arrange(Arena *a, const Tensor *x, const int64_t *const *axes, co
 	return t;
 }
 
-/* y[rows, cols] += x[rows, depth] w[depth, cols], the sum over depth in order. */
+DotSide dot_side(int rank, const int64_t *contract, int ncontract, const int64_t *batch, int nbatch)
+{
+	DotSide s = {.nbatch = nbatch, .ncontract = ncontract};
+	for (int i = 0; i < nbatch; i++) s.batch[i] = batch[i];
+	for (int i = 0; i < ncontract; i++) s.contract[i] = contract[i];
+	for (int a = 0; a < rank; a++)
+		if (!ints_contain(contract, ncontract, a) && !ints_contain(batch, nbatch, a)) s.free[s.nfree++] = a;
+	return s;
+}
+
+static bool one_row(const Type *t, const DotSide *s)
+{
+	int64_t n;
+	for (int i = 0; i < s->nfree; i++)
+		if (!dim_is_const(t->dim[s->free[i]], &n) || n != 1) return false;
+	return true;
+}
+
+DotOrder dot_order(const Type *x, const DotSide *xs, const Type *y, const DotSide *ys)
+{
+	if (!dtype_is_float(x->dtype)) return (DotOrder){0, 1};
+	bool matrix_is_y = one_row(x, xs), vector = matrix_is_y || one_row(y, ys);
+	int last = matrix_is_y ? y->rank - 1 : x->rank - 1;
+	const DotSide *matrix = matrix_is_y ? ys : xs;
+	if (vector && matrix->ncontract == 1 && matrix->contract[0] == last) return (DotOrder){0, DOT_LANES};
+	return (DotOrder){DOT_BLOCK, 1};
+}
+
+/* y[rows, cols] = x[rows, depth] w[depth, cols], each sum in order. */
+typedef void Product(const void *x, const void *w, void *y, int64_t rows, int64_t depth, int64_t cols);
+
 #define PRODUCT(name, T, SUM)                                                                                                              \
 	static void product_##name(const void *px, const void *pw, void *py, int64_t rows, int64_t depth, int64_t cols)                        \
 	{                                                                                                                                      \
 		const T *x = px, *w = pw;                                                                                                          \
 		T *y = py;                                                                                                                         \
+		memset(y, 0, (size_t)(rows * cols) * sizeof *y);                                                                                   \
 		for (int64_t i = 0; i < rows; i++)                                                                                                 \
 			for (int64_t k = 0; k < depth; k++)                                                                                            \
 				for (int64_t j = 0; j < cols; j++) {                                                                                       \
@@ -96,11 +128,76 @@ PRODUCT(i8, int8_t, (int8_t)((uint32_t)s + (uint32_t)a * (uint32_t)b))
 PRODUCT(i16, int16_t, (int16_t)((uint32_t)s + (uint32_t)a * (uint32_t)b))
 PRODUCT(i32, int32_t, (int32_t)((uint32_t)s + (uint32_t)a * (uint32_t)b))
 PRODUCT(i64, int64_t, (int64_t)((uint64_t)s + (uint64_t)a * (uint64_t)b))
-PRODUCT(f32, float, s + a * b)
-PRODUCT(f64, double, s + a * b)
 PRODUCT(c64, mx_c64, mx_c64_add(s, mx_c64_mul(a, b)))
 
-typedef void Product(const void *x, const void *w, void *y, int64_t rows, int64_t depth, int64_t cols);
+/* Floats: blocks of DOT_BLOCK along depth; in each, panels of w that are copied together, two vectors wide, and ROWS rows of x at a time.
+ * Where the machine has wider vectors they are used: no sum is split over lanes, so the bits are the same. */
+#if defined __x86_64__ && defined __GLIBC__ && defined __GNUC__ && !defined __clang__ && !defined __SANITIZE_ADDRESS__
+#define FOR_EACH_WIDTH __attribute__((target_clones("avx512f", "avx2", "default")))
+#else
+#define FOR_EACH_WIDTH
+#endif
+enum { ROWS = 6, VECTOR = 64 };
+#define BLOCKED(name, T)                                                                                                                   \
+	enum { name##_LANES = VECTOR / sizeof(T), name##_PANEL = 2 * name##_LANES };                                                           \
+	typedef T name##_vec __attribute__((vector_size(VECTOR), aligned(sizeof(T)), may_alias));                                              \
+	/* y[ROWS, PANEL] += x[ROWS, depth] w[depth, PANEL] */                                                                                 \
+	FOR_EACH_WIDTH static void tile_##name(const T *const *x, const T *w, T *y, int64_t depth)                                             \
+	{                                                                                                                                      \
+		name##_vec s[ROWS][2] = {{{0}}};                                                                                                   \
+		for (int64_t k = 0; k < depth; k++, w += name##_PANEL) {                                                                           \
+			name##_vec w0 = *(const name##_vec *)w, w1 = *(const name##_vec *)(w + name##_LANES);                                          \
+			_Pragma("GCC unroll 6") for (int r = 0; r < ROWS; r++)                                                                         \
+			{                                                                                                                              \
+				s[r][0] += x[r][k] * w0;                                                                                                   \
+				s[r][1] += x[r][k] * w1;                                                                                                   \
+			}                                                                                                                              \
+		}                                                                                                                                  \
+		_Pragma("GCC unroll 6") for (int r = 0; r < ROWS; r++)                                                                             \
+		{                                                                                                                                  \
+			*(name##_vec *)(y + r * name##_PANEL) += s[r][0];                                                                              \
+			*(name##_vec *)(y + r * name##_PANEL + name##_LANES) += s[r][1];                                                               \
+		}                                                                                                                                  \
+	}                                                                                                                                      \
+	static void block_##name(const T *x, const T *w, T *y, int64_t rows, int64_t depth, int64_t n, int64_t cols, int64_t width)            \
+	{                                                                                                                                      \
+		T panel[DOT_BLOCK * name##_PANEL], sum[ROWS * name##_PANEL];                                                                       \
+		memset(panel, 0, sizeof panel);                                                                                                    \
+		for (int64_t k = 0; k < n; k++) memcpy(panel + k * name##_PANEL, w + k * cols, (size_t)width * sizeof(T));                         \
+		for (int64_t i = 0; i < rows; i += ROWS) {                                                                                         \
+			const T *row[ROWS];                                                                                                            \
+			int64_t m = rows - i < ROWS ? rows - i : ROWS;                                                                                 \
+			for (int64_t r = 0; r < ROWS; r++) row[r] = x + (i + (r < m ? r : 0)) * depth;                                                 \
+			for (int64_t r = 0; r < m; r++) memcpy(sum + r * name##_PANEL, y + (i + r) * cols, (size_t)width * sizeof(T));                 \
+			tile_##name(row, panel, sum, n);                                                                                               \
+			for (int64_t r = 0; r < m; r++) memcpy(y + (i + r) * cols, sum + r * name##_PANEL, (size_t)width * sizeof(T));                 \
+		}                                                                                                                                  \
+	}                                                                                                                                      \
+	static void product_##name(const void *px, const void *pw, void *py, int64_t rows, int64_t depth, int64_t cols)                        \
+	{                                                                                                                                      \
+		const T *x = px, *w = pw;                                                                                                          \
+		T *y = py;                                                                                                                         \
+		memset(y, 0, (size_t)(rows * cols) * sizeof *y);                                                                                   \
+		for (int64_t j = 0; j < cols; j += name##_PANEL)                                                                                   \
+			for (int64_t k = 0; k < depth; k += DOT_BLOCK)                                                                                 \
+				block_##name(x + k, w + k * cols + j, y + j, rows, depth, depth - k < DOT_BLOCK ? depth - k : DOT_BLOCK, cols,             \
+				             cols - j < name##_PANEL ? cols - j : name##_PANEL);                                                           \
+	}                                                                                                                                      \
+	/* y[rows] = x[rows, depth] v[depth], in DOT_LANES partial sums */                                                                     \
+	static void lanes_##name(const void *px, const void *pv, void *py, int64_t rows, int64_t depth, int64_t cols)                          \
+	{                                                                                                                                      \
+		const T *x = px, *v = pv;                                                                                                          \
+		T *y = py;                                                                                                                         \
+		for (int64_t i = 0; i < rows * cols; i++, x += depth) {                                                                            \
+			T p[DOT_LANES] = {0};                                                                                                          \
+			for (int64_t k = 0; k < depth; k++) p[k % DOT_LANES] += x[k] * v[k];                                                           \
+			for (int half = DOT_LANES / 2; half; half /= 2)                                                                                \
+				for (int k = 0; k < half; k++) p[k] += p[k + half];                                                                        \
+			y[i] = p[0];                                                                                                                   \
+		}                                                                                                                                  \
+	}
+BLOCKED(f32, float)
+BLOCKED(f64, double)
 
 static Product *product_of(DType d)
 {
@@ -120,31 +217,28 @@ static Product *product_of(DType d)
 	}
 }
 
-static int other_axes(const OpView *v, int rank, AttrKey contract, AttrKey batch, int64_t *axes)
-{
-	int n = 0;
-	for (int a = 0; a < rank; a++)
-		if (!ints_contain(view_ints(v, contract), view_count(v, contract), a) &&
-		    !ints_contain(view_ints(v, batch), view_count(v, batch), a))
-			axes[n++] = a;
-	return n;
-}
-
 EVAL(dot)
 {
 	DType c = dtype_compute(in[0]->dtype);
-	int64_t lf[MAX_RANK], rf[MAX_RANK], ls[3], rs[3], bytes = dtype_bytes(c);
-	int nb = view_count(v, AT_lhs_batch), nc = view_count(v, AT_lhs_contract);
-	int nl = other_axes(v, in[0]->rank, AT_lhs_contract, AT_lhs_batch, lf),
-	    nr = other_axes(v, in[1]->rank, AT_rhs_contract, AT_rhs_batch, rf);
-	const int64_t *laxes[] = {view_ints(v, AT_lhs_batch), lf, view_ints(v, AT_lhs_contract)};
-	const int64_t *raxes[] = {view_ints(v, AT_rhs_batch), view_ints(v, AT_rhs_contract), rf};
-	const Tensor *x = arrange(scratch, tensor_as(scratch, in[0], c), laxes, (const int[]){nb, nl, nc}, ls);
-	const Tensor *w = arrange(scratch, tensor_as(scratch, in[1], c), raxes, (const int[]){nb, nc, nr}, rs);
+	DotSide l = dot_side(in[0]->rank, view_ints(v, AT_lhs_contract), view_count(v, AT_lhs_contract), view_ints(v, AT_lhs_batch),
+	                     view_count(v, AT_lhs_batch));
+	DotSide r = dot_side(in[1]->rank, view_ints(v, AT_rhs_contract), view_count(v, AT_rhs_contract), view_ints(v, AT_rhs_batch),
+	                     view_count(v, AT_rhs_batch));
+	int64_t ls[3], rs[3], bytes = dtype_bytes(c), rows, depth, cols;
+	bool lanes = dot_order(in_type(v, 0), &l, in_type(v, 1), &r).lanes > 1;
+	const int64_t *laxes[] = {l.batch, l.free, l.contract}, *raxes[] = {r.batch, lanes ? r.free : r.contract, lanes ? r.contract : r.free};
+	const Tensor *x = arrange(scratch, tensor_as(scratch, in[0], c), laxes, (const int[]){l.nbatch, l.nfree, l.ncontract}, ls);
+	const Tensor *w = arrange(scratch, tensor_as(scratch, in[1], c), raxes,
+	                          (const int[]){r.nbatch, lanes ? r.nfree : r.ncontract, lanes ? r.ncontract : r.nfree}, rs);
 	Tensor *y = tensor_new(scratch, c, out[0]->rank, out[0]->shape);
-	for (int64_t b = 0; b < ls[0]; b++)
-		product_of(c)((char *)x->data + b * ls[1] * ls[2] * bytes, (char *)w->data + b * rs[1] * rs[2] * bytes,
-		              (char *)y->data + b * ls[1] * rs[2] * bytes, ls[1], ls[2], rs[2]);
+	rows = ls[1], depth = ls[2], cols = lanes ? rs[1] : rs[2];
+	Product *product = !lanes ? product_of(c) : c == DT_f32 ? lanes_f32 : lanes_f64;
+	for (int64_t b = 0; b < ls[0]; b++) {
+		const char *px = (const char *)x->data + b * rows * depth * bytes, *pw = (const char *)w->data + b * depth * cols * bytes;
+		char *py = (char *)y->data + b * rows * cols * bytes;
+		if (lanes && rows == 1) product(pw, px, py, cols, depth, 1);
+		else product(px, pw, py, rows, depth, cols);
+	}
 	const void *from[] = {y->data};
 	elem_convert(c, out[0]->dtype)(from, out[0]->data, tensor_size(y));
 }

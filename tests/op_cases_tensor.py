@@ -421,7 +421,29 @@ DOTS = [  # x, y, contract, batch
     ((3, 4), (4, 5), ([1], [0]), ([], [])), ((4,), (4,), ([0], [0]), ([], [])), ((3, 4), (4,), ([1], [0]), ([], [])), ((2, 3, 4), (2, 4, 5), ([2], [1]), ([0], [0])),
     ((3, 4), (5, 4), ([1], [1]), ([], [])), ((2, 3), (4,), ([], []), ([], [])), ((2, 3, 4), (3, 2, 5), ([0, 1], [1, 0]), ([], [])), ((4, 2, 3), (3, 5, 2), ([0], [1]), ([2, 1], [0, 2])) if False else
     ((4, 2, 3), (3, 4, 2), ([0], [1]), ([2, 1], [0, 2])), ((3, 0), (0, 2), ([1], [0]), ([], [])), ((0, 3), (3, 2), ([1], [0]), ([], [])), ((), (), ([], []), ([], [])), ((1, 1), (1, 3), ([1], [0]), ([], [])),
+    ((2, 1543), (1543, 3), ([1], [0]), ([], [])), ((2, 3, 300), (300, 3, 2), ([1, 2], [1, 0]), ([], [])), ((3, 150), (150,), ([1], [0]), ([], [])), ((1, 150), (3, 150), ([1], [1]), ([], [])),
+    ((1, 900), (900, 3), ([1], [0]), ([], [])), ((200,), (200,), ([0], [0]), ([], [])), ((2, 1, 70), (2, 70, 3), ([2], [1]), ([0], [0])),
 ]
+
+
+def sum_of_products(p, q, lanes):
+    """p[b, n, k] q[b, k, m] in the order of ir/dot.h."""
+    c, (b, n, k), m = p.dtype, p.shape, q.shape[2]
+    if lanes:
+        part = np.zeros((64, b, n, m), c)
+        for i in range(k):
+            part[i % 64] += p[:, :, i, None] * q[:, i, None, :]
+        while len(part) > 1:
+            part = part[:len(part) // 2] + part[len(part) // 2:]
+        return part[0]
+    acc = np.zeros((b, n, m), c)
+    block = 768 if c in (np.float32, np.float64) else max(k, 1)
+    for first in range(0, k, block):
+        s = np.zeros((b, n, m), c)
+        for i in range(first, min(k, first + block)):
+            s = (s + (p[:, :, i, None] * q[:, i, None, :]).astype(c)).astype(c)
+        acc = acc + s
+    return acc
 
 
 def dot(d):
@@ -433,9 +455,9 @@ def dot(d):
         b, n, k, m = (int(np.prod([s[i] for i in a])) for s, a in ((xs, xb), (xs, xf), (xs, xc), (ys, yf)))
         p = x.transpose(xb + xf + xc).reshape(b, n, k).astype(c)
         q = y.transpose(yb + yc + yf).reshape(b, k, m).astype(c)
-        acc = np.zeros((b, n, m), c)
-        for i in range(k):
-            acc = (acc + (p[:, :, i, None] * q[:, i, None, :]).astype(c)).astype(c)
+        last = (yc, len(ys)) if n == 1 else (xc, len(xs))
+        lanes = c in (np.float32, np.float64) and (n == 1 or m == 1) and last[0] == [last[1] - 1]
+        acc = sum_of_products(p, q, lanes)
         yield Case("dot", [x, y], {"lhs_contract": xc, "rhs_contract": yc, "lhs_batch": xb, "rhs_batch": yb}, acc.reshape(shape).astype(DTYPES[d]), near(1e-5, 1e-6) if d == "c64" else None)
 
 
