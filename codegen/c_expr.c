@@ -384,12 +384,25 @@ static void emit_reduce(Emit *e, Node *n)
 		map_set(&e->text, n, (void *)rounded(e, n->dtype, reduce_lanes_text(e, n, lanes)));
 		return;
 	}
-	const char *acc = temp(e, "acc");
+	const char *acc = temp(e, "acc"), *part = n->block ? temp(e, "part") : acc, *count = n->block ? temp(e, "count") : NULL;
 	emit_line(e, "%s %s = %s;", elem_ctype(n->dtype), acc, scalar_text(e, reduce_identity(n->op, c)));
+	if (count) {
+		emit_line(e, "%s %s = %s;", elem_ctype(n->dtype), part, scalar_text(e, reduce_identity(n->op, c)));
+		emit_line(e, "int %s = 0;", count);
+	}
 	for (int i = 0; i < n->naxis; i++) open_loop(e, n->axis[i], false);
 	emit_body(e, n->body);
-	update(e, n->op, c, acc, node_text(e, n->body->result));
+	update(e, n->op, c, part, node_text(e, n->body->result));
+	if (count) {
+		emit_line(e, "if (++%s == %d) {", count, n->block);
+		e->indent++;
+		update(e, n->op, c, acc, part);
+		emit_line(e, "%s = %s;", part, scalar_text(e, reduce_identity(n->op, c)));
+		emit_line(e, "%s = 0;", count);
+		close_block(e);
+	}
 	for (int i = 0; i < n->naxis; i++) close_block(e);
+	if (count) update(e, n->op, c, acc, part);
 	map_set(&e->text, n, (void *)rounded(e, n->dtype, acc));
 }
 

@@ -99,6 +99,7 @@ struct Node {
 	const Axis *axis[MAX_RANK];
 	int naxis;
 	int lanes; /* REDUCE: number of partial results; 0: one, in order */
+	int block; /* REDUCE: sums of so many elements each are added in order; 0: no blocks */
 	Body *body, *other;
 	bool reverse, exclusive;
 	int64_t number;
@@ -125,6 +126,12 @@ typedef struct Nest {
 	Body *body;
 	Loc loc;
 	const char *what; /* "add", "dot", "reduce_sum": for comments */
+	/* A sum of products that a template may compute (dot_view.h): of the axes, the last `cols` are columns and the `rows` before them rows
+	 * of the result. how: the template that the pass `templates` chose, with the memory that it needs; the stages behind this one then
+	 * are one nest that runs tile by tile. */
+	int rows, cols;
+	const char *how;
+	Buf *room;
 } Nest;
 
 typedef struct Kernel {

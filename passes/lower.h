@@ -83,10 +83,12 @@ Buf *lower_value_buf(Lower *L, Value *v);
 void lower_stored(Lower *L, Op *op);
 Scalar reduce_identity(OpCode op, DType d); /* the value that op leaves unchanged */
 Nest *stage_new(Lower *L, Value *v, Buf *out, const char *what);
-/* A reduction whose body the caller fills; a loop before s that stores op's identity; x with its axes permuted, stored; the product of two
- * elements in d, of f16 and bf16 in f32. */
+/* A stage with one axis per axis of t; idx[] are their indices. */
+Nest *stage_over(Lower *L, Value *v, Buf *out, const Type *t, Index *idx, const char *what);
+/* A reduction whose body the caller fills; a loop before s that stores op's identity. */
 Node *lower_reduce_node(Lower *L, Body *b, OpCode op, DType d, const Axis *const *axis, int n);
 void lower_init_stage(Lower *L, Nest *s, Buf *out, OpCode op, const Index *idx, const Axis *const *axis, int n);
+/* lower_dot.c: x with its axes permuted, stored; the product of two elements in d, of f16 and bf16 in f32. */
 Buf *lower_transposed_copy(Lower *L, Value *x, const int64_t *perm);
 Node *lower_product(Lower *L, Body *b, DType d, Node *x, Node *y);
 #endif

@@ -22,8 +22,7 @@ Nest *stage_new(Lower *L, Value *v, Buf *out, const char *what)
 	return st;
 }
 
-/* A stage with one axis per axis of t; idx[] are their indices. */
-static Nest *stage_over(Lower *L, Value *v, Buf *out, const Type *t, Index *idx, const char *what)
+Nest *stage_over(Lower *L, Value *v, Buf *out, const Type *t, Index *idx, const char *what)
 {
 	Nest *s = stage_new(L, v, out, what);
 	for (int i = 0; i < t->rank; i++) {
@@ -188,127 +187,6 @@ static void store_scan(Lower *L, Op *op)
 	n->body = body_new(L, s->body);
 	n->body->result = pull(L, n->body, op->in[0], in);
 	if (op->nin > 1) n->body->result2 = pull(L, n->body, op->in[1], in);
-}
-
-/* --- dot -------------------------------------------------------------------------------------------------------------------------- */
-typedef struct Free {
-	int64_t axis[MAX_RANK];
-	int n;
-} Free;
-static Free free_axes(const Type *t, const Attr *contract, const Attr *batch)
-{
-	Free f = {{0}, 0};
-	for (int i = 0; i < t->rank; i++) {
-		bool used = false;
-		for (int k = 0; k < contract->n; k++) used |= contract->v.ints[k] == i;
-		for (int k = 0; k < batch->n; k++) used |= batch->v.ints[k] == i;
-		if (!used) f.axis[f.n++] = i;
-	}
-	return f;
-}
-
-/* A stored copy of x with its contracted axis before its last free one: rows of it are contiguous for the inner loop. */
-Buf *lower_transposed_copy(Lower *L, Value *x, const int64_t *perm)
-{
-	Dim dims[MAX_RANK];
-	Index at[MAX_RANK + 1], in[MAX_RANK + 1];
-	for (int i = 0; i < x->type->rank; i++) dims[i] = x->type->dim[perm[i]];
-	const Type *t = type_get(L->m, x->type->dtype, x->type->rank, dims);
-	Buf *out = lower_buf(L, BUF_ARENA, t, NULL, arena_printf(L->a, "%s_t", x->name ? x->name : "t"));
-	Nest *s = stage_over(L, NULL, out, t, at, "transpose");
-	for (int i = 0; i < t->rank; i++) in[perm[i]] = at[i];
-	node_store(L, s->body, out, at, pull(L, s->body, x, in), NULL);
-	return out;
-}
-
-static bool few_rows(const Type *t, const Free *f)
-{
-	int64_t rows = 1, n;
-	for (int i = 0; i < f->n; i++) {
-		if (!dim_is_const(t->dim[f->axis[i]], &n)) return false;
-		rows *= n;
-		if (rows >= 4) return false;
-	}
-	return true;
-}
-
-Node *lower_product(Lower *L, Body *b, DType d, Node *x, Node *y)
-{
-	Node *arg[2] = {x, y};
-	if (is_half(d)) {
-		for (int i = 0; i < 2; i++) arg[i] = node_op(L, b, OP_convert, DT_f32, &arg[i], 1);
-		d = DT_f32;
-	}
-	return node_op(L, b, OP_mul, d, arg, 2);
-}
-
-static void store_dot(Lower *L, Op *op)
-{
-	Value *v = op->out[0];
-	Buf *out = lower_info(L, v)->buf;
-	const Attr *lc = op_attr(op, AT_lhs_contract), *rc = op_attr(op, AT_rhs_contract), *lb = op_attr(op, AT_lhs_batch),
-	           *rb = op_attr(op, AT_rhs_batch);
-	Value *x = op->in[0], *y = op->in[1];
-	const Type *tx = x->type, *ty = y->type;
-	DType d = tx->dtype;
-	Free fx = free_axes(tx, lc, lb), fy = free_axes(ty, rc, rb);
-	bool inner_free = fy.n && fy.axis[fy.n - 1] == ty->rank - 1;
-	Buf *copy = NULL;
-	int64_t perm[MAX_RANK];
-	if (!inner_free && fy.n && lc->n && !is_half(d) && !few_rows(tx, &fx)) {
-		int n = 0;
-		for (int i = 0; i < rb->n; i++) perm[n++] = rb->v.ints[i];
-		for (int i = 0; i < rc->n; i++) perm[n++] = rc->v.ints[i];
-		for (int i = 0; i < fy.n; i++) perm[n++] = fy.axis[i];
-		copy = lower_transposed_copy(L, y, perm);
-	}
-	Index ix[MAX_RANK + 1], iy[MAX_RANK + 1], idx[MAX_RANK + 1], ic[MAX_RANK + 1];
-	const Axis *outer[MAX_RANK], *inner[MAX_RANK], *k[MAX_RANK];
-	int no = 0, nn = 0;
-	for (int i = 0; i < lb->n; i++) {
-		outer[no] = lower_axis(L, tx->dim[lb->v.ints[i]], no);
-		ix[lb->v.ints[i]] = iy[rb->v.ints[i]] = idx[no] = index_axis(L, outer[no]), no++;
-	}
-	for (int i = 0; i < fx.n; i++) {
-		outer[no] = lower_axis(L, tx->dim[fx.axis[i]], no);
-		ix[fx.axis[i]] = idx[no] = index_axis(L, outer[no]), no++;
-	}
-	for (int i = 0; i < lc->n; i++) {
-		k[i] = lower_axis(L, tx->dim[lc->v.ints[i]], -1);
-		ix[lc->v.ints[i]] = iy[rc->v.ints[i]] = index_axis(L, k[i]);
-	}
-	for (int i = 0; i < fy.n; i++) {
-		inner[nn] = lower_axis(L, ty->dim[fy.axis[i]], no + nn);
-		iy[fy.axis[i]] = idx[no + nn] = index_axis(L, inner[nn]), nn++;
-	}
-	for (int i = 0; copy && i < ty->rank; i++) ic[i] = iy[perm[i]];
-	Nest *s = stage_new(L, v, out, "dot");
-	for (int i = 0; i < no; i++) s->axis[s->naxis++] = outer[i];
-	if ((copy || inner_free) && lc->n && !is_half(d)) {
-		const Axis *all[MAX_RANK];
-		for (int i = 0; i < no; i++) all[i] = outer[i];
-		for (int i = 0; i < nn; i++) all[no + i] = inner[i];
-		lower_init_stage(L, s, out, OP_add, idx, all, no + nn);
-		for (int i = 0; i < lc->n; i++) s->axis[s->naxis++] = k[i];
-		s->nkeep = no;
-		Node *a = pull(L, s->body, x, ix);
-		Body *b = s->body;
-		for (int i = 0; i < nn; i++) {
-			Node *f = node_add(L, b, N_FOR, d);
-			f->axis[f->naxis++] = inner[i];
-			b = f->body = body_new(L, b);
-		}
-		Node *w = copy ? node_load(L, b, copy, ic) : pull(L, b, y, iy);
-		node_store(L, b, out, idx, lower_product(L, b, d, a, w), "add");
-		return;
-	}
-	for (int i = 0; i < nn; i++) s->axis[s->naxis++] = inner[i];
-	s->nkeep = no + nn;
-	Node *r = lower_reduce_node(L, s->body, OP_add, is_half(d) ? DT_f32 : d, k, lc->n);
-	r->body->result = lower_product(L, r->body, d, pull(L, r->body, x, ix), pull(L, r->body, y, iy));
-	Node *sum = r;
-	if (is_half(d)) sum = node_op(L, s->body, OP_convert, d, &sum, 1);
-	node_store(L, s->body, out, idx, sum, NULL);
 }
 
 /* --- updates ---------------------------------------------------------------------------------------------------------------------- */
@@ -488,7 +366,6 @@ const LowerRow lower_cummax = {.store = store_scan, .combine = OP_maximum};
 const LowerRow lower_cummin = {.store = store_scan, .combine = OP_minimum};
 const LowerRow lower_cumlogsumexp = {.store = store_scan, .combine = OP_logaddexp};
 const LowerRow lower_linrec = {.store = store_scan, .combine = OP_linrec};
-const LowerRow lower_dot = {.store = store_dot, .repeats = REPEATS};
 const LowerRow lower_dupdate = {.store = store_dupdate, .update = true};
 const LowerRow lower_scatter = {.store = store_scatter, .update = true};
 const LowerRow lower_sort = {.store = store_sort};

@@ -169,7 +169,7 @@ static void look_node(Look *l, const Node *n)
 	case N_REDUCE:
 		if (!varies) return;
 		look_dtype(l, n->dtype);
-		if (n->lanes > 1 || n->dtype == DT_bool) l->refused = true;
+		if (n->lanes > 1 || n->block || n->dtype == DT_bool) l->refused = true;
 		look_body(l, n->body);
 		return;
 	case N_IF:

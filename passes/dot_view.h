@@ -1,0 +1,18 @@
+/* A sum of products as a kernel template sees it: c[m, n] = sum over k of a[m, k] * b[k, n], with strides, inside loops over other axes.
+ * Everything follows from the scalar body of the stage. */
+#ifndef MLXCC_PASSES_DOT_VIEW_H
+#define MLXCC_PASSES_DOT_VIEW_H
+#include "loop_walk.h"
+
+typedef struct DotView {
+	Node *sum, *a, *b, *store;            /* of the stage's body */
+	const Axis *loop[MAX_RANK], *row[MAX_RANK], *col[MAX_RANK];
+	int nloop, nrow, ncol;                /* the axes of the stage: loops around, then those that together are rows, columns */
+	Dim m, n, k;
+	Dim am, ak, bk, bn, cm, cn;           /* strides in elements; of c: 0 where no memory holds it */
+} DotView;
+/* False: the stage is no sum of products of two loads, or its contracted axes are no single one in memory. */
+bool dot_view(DimCtx *c, const Nest *s, DotView *out);
+/* Element number of an access as an index: position of idx in b, row-major. */
+Dim access_stride(DimCtx *c, const Buf *b, const Index *idx, const Axis *x);
+#endif
