@@ -46,6 +46,8 @@ void vector_loop(Emit *e, const Axis *const *axis, int n, Body *b);
 /* b adds rows axis[n - 2] to memory: the loops over them and axis[n - 1] take four rows at a time, one after the other. */
 bool vector_rows_fit(const Axis *const *axis, int n, const Body *b);
 void vector_rows(Emit *e, const Axis *const *axis, int n, Body *b);
+/* The part lo..hi of the loop over x, which is not empty. */
+void vector_range(Emit *e, const Axis *x, Body *b, const char *lo, const char *hi);
 void vector_reduce(Emit *e, Node *n);
 void vector_arg(Emit *e, Node *n);
 /* Prints n as a vector, or what was decided about it; false: it is a scalar here. */

@@ -159,7 +159,7 @@ const char *index_atom(Emit *e, const Index *i)
 /* Row-major position: ((i*N + j)*M + k); leading axes of a row buffer are left out. */
 const char *access_text(Emit *e, const Buf *b, const Index *idx)
 {
-	if (buf_is_value(b)) return buf_text(e, b);
+	if (buf_is_value(b) || b->space == BUF_TILE) return buf_text(e, b);
 	int drop = b->space == BUF_ROW ? b->drop : 0;
 	DimCtx *c = e->m->dims;
 	StrBuf s;

@@ -148,6 +148,10 @@ static void declare_rows(Emit *e, Kernel *k, const Used *u)
 static void emit_stages(Emit *e, Kernel *k, const Used *u)
 {
 	int outer = k->nstages > 1 ? k->nouter : 0;
+	if (k->stages[0]->how) {
+		emit_dot_stages(e, k);
+		return;
+	}
 	for (int i = 0; i < outer; i++) open_axis(e, k->outer[i]);
 	declare_rows(e, k, u);
 	const char *place = NULL;
@@ -268,7 +272,7 @@ static void collect_args(Emit *e, Kernel *k, const Used *u, const char *text, Ar
 	const char *restr = same_memory(u, k) ? "" : "restrict ";
 	for (int i = 0; i < u->at.n; i++) {
 		Buf *b = u->at.at[i];
-		if (b->space == BUF_CONST || (b->space == BUF_ROW && !b->in_arena)) continue;
+		if (b->space == BUF_CONST || b->space == BUF_TILE || (b->space == BUF_ROW && !b->in_arena)) continue;
 		bool written = is_written(k, b), scalar = buf_is_value(b);
 		const char *value = buf_text(e, b);
 		if (scalar && !written) {

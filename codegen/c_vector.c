@@ -665,6 +665,17 @@ void vector_rows(Emit *e, const Axis *const *axis, int n, Body *b)
 	close_block(e);
 }
 
+void vector_range(Emit *e, const Axis *x, Body *b, const char *lo, const char *hi)
+{
+	VecLoop v;
+	vec_begin(e, &v, &x, 1);
+	nodes_varying(b, x, NULL, &v.varies);
+	count_body(e, b);
+	hoist(e, &v, b, true);
+	loop_pieces(e, &v, b, lo, hi, false, 0);
+	e->nflat = 0;
+}
+
 /* --- sums along the lanes ------------------------------------------------------------------------------------------------------------ */
 /* Combines what the body gives with partial results acc[u]; `active` lanes only. */
 static void reduce_step(Emit *e, VecLoop *v, Node *n, const char *acc, const char *active)

@@ -67,6 +67,9 @@ const char *emit_func_name(Emit *e, const LoopFunc *f);
 /* templates.c: a support function for a dtype, from kernels/; returns its C name. */
 const char *emit_template(Emit *e, const char *kernel, DType d);
 const char *emit_matrix_template(Emit *e, const char *kernel, DType d);
+const char *kernel_source(const char *name); /* the text of kernels/NAME.h */
+/* gemm.c: prints a kernel whose first stage has a template. */
+void emit_dot_stages(Emit *e, Kernel *k);
 /* signature.c */
 typedef struct NamedText {
 	const char *name, *text;

@@ -10,7 +10,7 @@ extern const struct {
 	size_t n;
 } kernel_sources[];
 
-static const char *kernel_source(const char *name)
+const char *kernel_source(const char *name)
 {
 	for (int i = 0; kernel_sources[i].name; i++)
 		if (!strcmp(kernel_sources[i].name, name)) return kernel_sources[i].text;

@@ -52,6 +52,22 @@ static bool may_merge(const Touches *a, const Touches *b, int p, bool *shared)
 	return true;
 }
 
+/* Behind a sum of products that a template may compute only maps over all of its result's axes merge, before it nothing. */
+static bool template_permits(const Kernel *a, const Kernel *b, int p)
+{
+	const Nest *s = a->stages[0];
+	if (b->stages[0]->rows + b->stages[0]->cols) return false;
+	if (s->rows + s->cols == 0) return true;
+	if (p != s->naxis) return false;
+	for (int i = 0; i < b->nstages; i++) {
+		const Nest *m = b->stages[i];
+		if (m->naxis != p || m->init) return false;
+		for (const Node *n = m->body->first; n; n = n->next)
+			if (n->naxis || n->kind == N_RAW || n->kind == N_IF) return false;
+	}
+	return true;
+}
+
 static int common_axes(const Kernel *a, const Nest *s)
 {
 	int p = a->nouter < s->nkeep ? a->nouter : s->nkeep;
@@ -123,7 +139,7 @@ static bool fuse_list(Arena *a, StepList *list)
 			Touches x = kernel_touches(a, k), y = kernel_touches(a, s->kernel);
 			int p = common_axes(k, s->kernel->stages[0]);
 			bool shared = false;
-			while (p > 0 && !may_merge(&x, &y, p, &shared)) p--, shared = false;
+			while (p > 0 && (!template_permits(k, s->kernel, p) || !may_merge(&x, &y, p, &shared))) p--, shared = false;
 			if (p > 0 && shared && k->nstages < MAX_STAGES) {
 				merge(a, k, s->kernel, p);
 				changed = true;

@@ -355,7 +355,8 @@ static void unmark(void *p, Node *n)
 static void vectorise_stage(Vectoriser *v, const Kernel *k, Nest *s)
 {
 	int outer = k->nstages > 1 ? k->nouter : 0;
-	v->may_flat = !s->init;
+	if (s->how) return;                              /* the template's own business; the nest behind it runs tile by tile */
+	v->may_flat = !s->init && !k->stages[0]->how;
 	if (!try_inside(v, s->body)) try_axes(v, s->body, s->axis, outer, s->naxis);
 	if (!s->init || s->ninit <= outer) return;
 	const Axis *x = s->init_axis[s->ninit - 1];

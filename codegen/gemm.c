@@ -1,0 +1,220 @@
+/* Kernels whose sums of products a template computes: the call, and what is done with each finished tile. */
+#include "gemm.h"
+#include <ctype.h>
+#include <string.h>
+#include "../passes/dot_view.h"
+#include "c_body.h"
+
+/* --- the texts of kernels/gemm.h ----------------------------------------------------------------------------------------------------------- */
+typedef struct Word {
+	const char *from, *to;
+	bool stem; /* FROM_rest too */
+} Word;
+
+static const char *word_for(const Word *w, int n, const char *s, size_t len, size_t *used)
+{
+	for (int i = 0; i < n; i++) {
+		size_t k = strlen(w[i].from);
+		if (k > len || memcmp(w[i].from, s, k)) continue;
+		if (k < len && !(w[i].stem && s[k] == '_')) continue;
+		*used = k;
+		return w[i].to;
+	}
+	return NULL;
+}
+
+static void put_words(StrBuf *out, const char *s, const char *end, const Word *w, int n)
+{
+	while (s < end) {
+		size_t len = 0, used;
+		while (s + len < end && (isalnum((unsigned char)s[len]) || s[len] == '_')) len++;
+		const char *to = len ? word_for(w, n, s, len, &used) : NULL;
+		if (!to) used = len ? len : 1;
+		if (to) sb_put(out, to);
+		else sb_putn(out, s, used);
+		if (to && used < len) sb_putn(out, s + used, len - used);
+		s += to && used < len ? len : used;
+	}
+}
+
+const char *gemm_template(Emit *e, const char *kernel, DType d)
+{
+	DType c = dtype_compute(d);
+	bool micro = !strcmp(kernel, "gemm_micro");
+	if (micro) d = c;
+	const char *name = module_str(e->m, arena_printf(e->a, "%s_%s_%s", e->prefix, kernel, dtype_name(d)));
+	for (int i = 0; i < e->tables.n; i++)
+		if (e->tables.at[i] == name) return name;
+	const char *micro_name = strcmp(kernel, "gemm") ? "" : gemm_template(e, "gemm_micro", c);
+	VEC_PUSH(e->a, e->tables, name);
+	const char *text = strstr(kernel_source("gemm"), arena_printf(e->a, "/* @template %s */", kernel));
+	text = strchr(text, '\n') + 1;
+	const char *end = strstr(text, "/* @"), *t = dtype_name(c), *s = dtype_name(d);
+	bool same = c == d;
+	const Word words[] = {{"NAME", name, true},
+	                      {"MICRO", micro_name, true},
+	                      {"T", dtype_ctype(c), false},
+	                      {"S", dtype_ctype(d), false},
+	                      {"V", c == DT_f64 ? "mx_vd" : "mx_vf", false},
+	                      {"W", c == DT_f64 ? "MX_WD" : "MX_W", false},
+	                      {"LD", arena_printf(e->a, "mx_ld_%s", t), false},
+	                      {"ST", arena_printf(e->a, "mx_st_%s", t), false},
+	                      {"LDN", arena_printf(e->a, "mx_ldn_%s", t), false},
+	                      {"STN", arena_printf(e->a, "mx_stn_%s", t), false},
+	                      {"BC", arena_printf(e->a, "mx_bc_%s", t), false},
+	                      {"LDS", arena_printf(e->a, "mx_ld_%s", s), false},
+	                      {"LOAD", same ? "" : arena_printf(e->a, "mx_f32_from_%s", s), false},
+	                      {"DIRECT", same ? "1" : "0", false},
+	                      {"DIRECT_B", same ? "g->b + g->pc * g->bk + j" : "g->cols", false},
+	                      {"PARTS_UNROLL", "16", false}};
+	put_words(e->constants, text, end, words, (int)(sizeof words / sizeof *words));
+	return name;
+}
+
+/* --- the call ---------------------------------------------------------------------------------------------------------------------------- */
+static const char *dims_text(Emit *e, Dim d)
+{
+	return emit_dim(e, d);
+}
+
+/* Where element 0 of the rows, columns and k is, at the loops' indices. */
+static const char *start(Emit *e, const DotView *v, const Node *n)
+{
+	Index at[MAX_RANK + 1];
+	for (int i = 0; i < n->nindex; i++) {
+		at[i] = (Index){NEW_ARRAY(e->a, Term, n->index[i].n + 1), 0, n->index[i].add};
+		for (int k = 0; k < n->index[i].n; k++)
+			for (int j = 0; j < v->nloop; j++)
+				if (n->index[i].term[k].axis == v->loop[j]) at[i].term[at[i].n++] = n->index[i].term[k];
+	}
+	return address(e, n->buf, at);
+}
+
+static bool is_one(Dim d)
+{
+	int64_t n;
+	return dim_is_const(d, &n) && n == 1;
+}
+
+/* Values of axes that together are counted by `at`: the one that matters is named so by the caller. */
+static void split_axes(Emit *e, const Axis *const *axis, int n, const char *at)
+{
+	int more = 0;
+	for (int i = 0; i < n; i++) more += !is_one(axis[i]->extent);
+	Dim below = dim_int(e->m->dims, 1);
+	for (int i = n - 1; i >= 0; i--) {
+		const char *x = axis[i]->name;
+		if (is_one(axis[i]->extent)) {
+			emit_line(e, "enum { %s = 0 };", x);
+			continue;
+		}
+		if (more > 1) {
+			const char *part = is_one(below) ? at : arena_printf(e->a, "%s / %s", at, emit_dim(e, below));
+			emit_line(e, "const ptrdiff_t %s = %s %% %s;", x, part, emit_dim(e, axis[i]->extent));
+			emit_line(e, "(void)%s;", x);
+		}
+		below = dim_mul(e->m->dims, below, axis[i]->extent);
+	}
+}
+
+/* The name of the loop over axes that run as one. */
+static const char *counter(Emit *e, const Axis *const *axis, int n, const char *other)
+{
+	const char *name = other, *single = other;
+	int more = 0;
+	for (int i = 0; i < n; i++)
+		if (!is_one(axis[i]->extent)) single = axis[i]->name, more++;
+	if (more == 1) return single;
+	while (emit_is_taken(e, name)) name = arena_printf(e->a, "%s_", name);
+	return name;
+}
+
+static void emit_behind(Emit *e, const DotView *v, Nest *s, const char *const *range)
+{
+	const char *i = counter(e, v->row, v->nrow, "row"), *j = counter(e, v->col, v->ncol, "col");
+	const Axis *last = v->ncol ? v->col[v->ncol - 1] : NULL;
+	emit_line(e, "for (ptrdiff_t %s = %s; %s < %s; %s++) {", i, range[0], i, range[1], i);
+	e->indent++;
+	split_axes(e, v->row, v->nrow, i);
+	int cols = 0;
+	for (int k = 0; k < v->ncol; k++) cols += !is_one(v->col[k]->extent);
+	if (last && last->vec && cols == 1 && last == s->axis[s->naxis - 1]) {
+		for (int k = 0; k + 1 < v->ncol; k++) emit_line(e, "enum { %s = 0 };", v->col[k]->name);
+		vector_range(e, last, s->body, range[2], range[3]);
+	} else {
+		emit_line(e, "for (ptrdiff_t %s = %s; %s < %s; %s++) {", j, range[2], j, range[3], j);
+		e->indent++;
+		split_axes(e, v->col, v->ncol, j);
+		if (last) ((Axis *)last)->vec = 0;
+		emit_body(e, s->body);
+		close_block(e);
+	}
+	close_block(e);
+}
+
+static const char *room_text(Emit *e, const Nest *s)
+{
+	return s->room ? buf_text(e, s->room) : "NULL";
+}
+
+static void emit_gemm(Emit *e, Kernel *k, const DotView *v, DType d)
+{
+	Nest *s = k->stages[0];
+	bool tile = v->store->buf->space == BUF_TILE;
+	int64_t n;
+	const char *name = gemm_template(e, "gemm", d), *g = temp(e, "g");
+	bool wide = dim_is_const(v->n, &n) && n > 2048;
+	emit_line(e, "%s %s;", name, g);
+	emit_line(e, "%s_begin(&%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, NULL, %s, %s, %s, %s);", name, g, dims_text(e, v->m), dims_text(e, v->n),
+	          dims_text(e, v->k), start(e, v, v->a), dims_text(e, v->am), dims_text(e, v->ak), start(e, v, v->b), dims_text(e, v->bk),
+	          dims_text(e, v->bn), tile ? "NULL" : start(e, v, v->store), tile ? "0" : dims_text(e, v->cm), room_text(e, s),
+	          wide ? "2048" : dims_text(e, v->n));
+	if (k->nstages == 1) {
+		emit_line(e, "while (%s_next(&%s)) {}", name, g);
+		return;
+	}
+	emit_line(e, "while (%s_next(&%s)) {", name, g);
+	e->indent++;
+	const char *const range[] = {arena_printf(e->a, "%s.i0", g), arena_printf(e->a, "%s.i1", g), arena_printf(e->a, "%s.j0", g),
+	                             arena_printf(e->a, "%s.j1", g)};
+	if (tile)
+		map_set(&e->refs, v->store->buf,
+		        arena_printf(e->a, "%s.tile[(%s - %s.i0) * %s_PANEL + %s - %s.j0]", g, counter(e, v->row, v->nrow, "row"), g,
+		                     gemm_template(e, "gemm_micro", d), counter(e, v->col, v->ncol, "col"), g));
+	emit_behind(e, v, k->stages[1], range);
+	close_block(e);
+}
+
+static void emit_whole(Emit *e, Kernel *k, const DotView *v, DType d)
+{
+	Nest *s = k->stages[0];
+	const char *name = gemm_template(e, s->how, d), *a = start(e, v, v->a), *b = start(e, v, v->b), *c = start(e, v, v->store);
+	bool row = is_one(v->m);
+	if (!strcmp(s->how, "gemm_small"))
+		emit_line(e, "%s(%s, %s, %s, %s, %s, %s, %s, %s, %s, %s);", name, dims_text(e, v->m), dims_text(e, v->n), dims_text(e, v->k), a,
+		          dims_text(e, v->am), dims_text(e, v->ak), b, dims_text(e, v->bk), c, dims_text(e, v->cm));
+	else if (!strcmp(s->how, "gemv_rows"))
+		emit_line(e, "%s(%s, %s, %s, %s, %s, %s);", name, dims_text(e, row ? v->n : v->m), dims_text(e, v->k), row ? b : a,
+		          dims_text(e, row ? v->bn : v->am), row ? a : b, c);
+	else
+		emit_line(e, "%s(%s, %s, %s, %s, %s, %s, %s, %s);", name, dims_text(e, row ? v->n : v->m), dims_text(e, v->k), row ? b : a,
+		          dims_text(e, row ? v->bk : v->ak), row ? a : b, dims_text(e, row ? v->ak : v->bk), c, room_text(e, s));
+	if (k->nstages == 1) return;
+	const char *const range[] = {"0", dims_text(e, v->m), "0", dims_text(e, v->n)};
+	emit_behind(e, v, k->stages[1], range);
+}
+
+void emit_dot_stages(Emit *e, Kernel *k)
+{
+	DotView v;
+	Nest *s = k->stages[0];
+	if (!dot_view(e->m->dims, s, &v)) return;
+	for (int i = 0; i < v.nloop; i++) open_loop(e, v.loop[i], false);
+	DType d = v.a->buf->type->dtype;
+	emit_line(e, "{");
+	e->indent++;
+	if (!strcmp(s->how, "gemm")) emit_gemm(e, k, &v, d);
+	else emit_whole(e, k, &v, d);
+	close_block(e);
+	for (int i = 0; i < v.nloop; i++) close_block(e);
+}
