@@ -5,7 +5,8 @@
 #include "../passes/dot_view.h"
 #include "c_body.h"
 
-/* --- the texts of kernels/gemm.h ----------------------------------------------------------------------------------------------------------- */
+/* --- the texts of kernels/gemm.h
+ * ----------------------------------------------------------------------------------------------------------- */
 typedef struct Word {
 	const char *from, *to;
 	bool stem; /* FROM_rest too */
@@ -71,7 +72,8 @@ const char *gemm_template(Emit *e, const char *kernel, DType d)
 	return name;
 }
 
-/* --- the call ---------------------------------------------------------------------------------------------------------------------------- */
+/* --- the call ----------------------------------------------------------------------------------------------------------------------------
+ */
 static const char *dims_text(Emit *e, Dim d)
 {
 	return emit_dim(e, d);
@@ -165,10 +167,10 @@ static void emit_gemm(Emit *e, Kernel *k, const DotView *v, DType d)
 	const char *name = gemm_template(e, "gemm", d), *g = temp(e, "g");
 	bool wide = dim_is_const(v->n, &n) && n > 2048;
 	emit_line(e, "%s %s;", name, g);
-	emit_line(e, "%s_begin(&%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, NULL, %s, %s, %s, %s);", name, g, dims_text(e, v->m), dims_text(e, v->n),
-	          dims_text(e, v->k), start(e, v, v->a), dims_text(e, v->am), dims_text(e, v->ak), start(e, v, v->b), dims_text(e, v->bk),
-	          dims_text(e, v->bn), tile ? "NULL" : start(e, v, v->store), tile ? "0" : dims_text(e, v->cm), room_text(e, s),
-	          wide ? "2048" : dims_text(e, v->n));
+	emit_line(e, "%s_begin(&%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, NULL, %s, %s, %s, %s);", name, g, dims_text(e, v->m),
+	          dims_text(e, v->n), dims_text(e, v->k), start(e, v, v->a), dims_text(e, v->am), dims_text(e, v->ak), start(e, v, v->b),
+	          dims_text(e, v->bk), dims_text(e, v->bn), tile ? "NULL" : start(e, v, v->store), tile ? "0" : dims_text(e, v->cm),
+	          room_text(e, s), wide ? "2048" : dims_text(e, v->n));
 	if (k->nstages == 1) {
 		emit_line(e, "while (%s_next(&%s)) {}", name, g);
 		return;

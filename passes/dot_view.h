@@ -5,11 +5,11 @@
 #include "loop_walk.h"
 
 typedef struct DotView {
-	Node *sum, *a, *b, *store;            /* of the stage's body */
+	Node *sum, *a, *b, *store; /* of the stage's body */
 	const Axis *loop[MAX_RANK], *row[MAX_RANK], *col[MAX_RANK];
-	int nloop, nrow, ncol;                /* the axes of the stage: loops around, then those that together are rows, columns */
+	int nloop, nrow, ncol; /* the axes of the stage: loops around, then those that together are rows, columns */
 	Dim m, n, k;
-	Dim am, ak, bk, bn, cm, cn;           /* strides in elements; of c: 0 where no memory holds it */
+	Dim am, ak, bk, bn, cm, cn; /* strides in elements; of c: 0 where no memory holds it */
 } DotView;
 /* False: the stage is no sum of products of two loads, or its contracted axes are no single one in memory. */
 bool dot_view(DimCtx *c, const Nest *s, DotView *out);

@@ -28,7 +28,8 @@ static bool known(Dim d, int64_t *n)
 	return dim_is_const(d, n);
 }
 
-/* --- what each template takes ---------------------------------------------------------------------------------------------------------- */
+/* --- what each template takes ----------------------------------------------------------------------------------------------------------
+ */
 static bool is_vector(const Choice *t)
 {
 	return is_int(t->v.m, 1) || is_int(t->v.n, 1);
@@ -38,14 +39,16 @@ static bool takes_gemv_rows(const Choice *t)
 {
 	const DotView *v = &t->v;
 	bool row = is_int(v->m, 1);
-	return is_vector(t) && v->sum->lanes == 64 && is_int(v->ak, 1) && is_int(v->bk, 1) && (v->store->buf->space == BUF_ROW || is_int(row ? v->cn : v->cm, 1) || is_int(row ? v->n : v->m, 1));
+	return is_vector(t) && v->sum->lanes == 64 && is_int(v->ak, 1) && is_int(v->bk, 1) &&
+	       (v->store->buf->space == BUF_ROW || is_int(row ? v->cn : v->cm, 1) || is_int(row ? v->n : v->m, 1));
 }
 
 static bool takes_gemv_columns(const Choice *t)
 {
 	const DotView *v = &t->v;
 	bool row = is_int(v->m, 1);
-	return is_vector(t) && !v->sum->lanes && is_int(row ? v->bn : v->am, 1) && (v->store->buf->space == BUF_ROW || is_int(row ? v->cn : v->cm, 1));
+	return is_vector(t) && !v->sum->lanes && is_int(row ? v->bn : v->am, 1) &&
+	       (v->store->buf->space == BUF_ROW || is_int(row ? v->cn : v->cm, 1));
 }
 
 static bool takes_small(const Choice *t)
@@ -62,7 +65,8 @@ static bool takes_gemm(const Choice *t)
 	return !t->v.sum->lanes && (t->v.store->buf->space == BUF_ROW || is_int(t->v.cn, 1) || is_int(t->v.n, 1));
 }
 
-/* --- memory: elements of the sum's dtype ------------------------------------------------------------------------------------------------ */
+/* --- memory: elements of the sum's dtype ------------------------------------------------------------------------------------------------
+ */
 static Dim at_most(const Choice *t, Dim d, int64_t n)
 {
 	int64_t hi;
@@ -120,7 +124,8 @@ static Buf *new_buf(Choice *t, BufSpace space, const Type *type, const char *hin
 	return b;
 }
 
-/* --- the nest behind the sum ------------------------------------------------------------------------------------------------------------- */
+/* --- the nest behind the sum -------------------------------------------------------------------------------------------------------------
+ */
 typedef struct Subst {
 	const Node *from;
 	Node *to;
