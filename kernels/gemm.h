@@ -108,8 +108,8 @@ NAME_MICRO(12)
 NAME_MICRO(13)
 NAME_MICRO(14)
 #endif
-typedef void NAME_tile(ptrdiff_t K, const T *restrict a, ptrdiff_t as, const T *restrict b, ptrdiff_t bs, T *restrict c, ptrdiff_t cs, ptrdiff_t js, bool add, const T *next);
-static NAME_tile *const NAME_rows[] = {
+typedef void (*NAME_tile)(ptrdiff_t K, const T *restrict a, ptrdiff_t as, const T *restrict b, ptrdiff_t bs, T *restrict c, ptrdiff_t cs, ptrdiff_t js, bool add, const T *next);
+static const NAME_tile NAME_rows[] = {
 	NULL, NAME_1, NAME_2, NAME_3, NAME_4,
 #if NAME_MR > 4
 	NAME_5, NAME_6,
