@@ -447,6 +447,18 @@ static bool depends_on(const Index *index, int n, const Axis *x)
 	return false;
 }
 
+/* Is every axis of the index one of the kernel's outer ones, or x? */
+static bool only_outer(const Kernel *k, const Node *n, const Axis *x)
+{
+	for (int i = 0; i < n->nindex; i++)
+		for (int j = 0; j < n->index[i].n; j++) {
+			bool bound = n->index[i].term[j].axis == x;
+			for (int o = 0; o < k->nouter; o++) bound |= k->outer[o] == n->index[i].term[j].axis;
+			if (!bound) return false;
+		}
+	return true;
+}
+
 /* An access to neighbours in a vector loop of the kernel whose row moves with the outer loop. */
 static void ahead_node(void *p, Node *n)
 {
@@ -462,6 +474,7 @@ static void ahead_node(void *p, Node *n)
 		for (int k = 0; k < n->index[i].n; k++) {
 			const Axis *x = n->index[i].term[k].axis;
 			if (!x || !x->vec || x->flat || !dim_is_const(access_step(e->m->dims, n->buf, n->index, x), &step) || step != 1) continue;
+			if (!only_outer(e->kernel, n, x)) return;
 			const char *name = x->name, *row = a->outer->name;
 			((Axis *)x)->name = a->at->name;
 			/* what is written later in this row is asked for now, what is read in the next one */
