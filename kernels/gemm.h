@@ -138,7 +138,7 @@ typedef struct NAME {
 /* At most `most` rows of a are packed at a time, in room before the panels of b, at most `wide` columns of them. */
 static void NAME_begin(NAME *g, ptrdiff_t M, ptrdiff_t N, ptrdiff_t K, const S *a, ptrdiff_t am, ptrdiff_t ak, const S *b, ptrdiff_t bk, ptrdiff_t bn, const T *panels, T *c, ptrdiff_t cm, T *room, ptrdiff_t wide)
 {
-	const ptrdiff_t depth = K < MICRO_KC ? (K + 15) / 16 * 16 : MICRO_KC, rows = M < 9 * MICRO_MR ? M : 9 * MICRO_MR;
+	const ptrdiff_t depth = K < MICRO_KC ? (K + 15) / 16 * 16 : (ptrdiff_t)MICRO_KC, rows = M < 9 * MICRO_MR ? M : (ptrdiff_t)(9 * MICRO_MR);
 	g->M = M, g->N = N, g->K = K;
 	g->a = a, g->am = am, g->ak = ak;
 	g->b = b, g->bk = bk, g->bn = bn;
@@ -199,13 +199,13 @@ static void NAME_pack_columns(const NAME *g)
 		return;
 	}
 	for (ptrdiff_t j = 0; j < n; j += MICRO_PANEL)
-		NAME_pack_panel(g, g->jc + j, n - j < MICRO_PANEL ? n - j : MICRO_PANEL, g->cols + j * g->kc);
+		NAME_pack_panel(g, g->jc + j, n - j < MICRO_PANEL ? n - j : (ptrdiff_t)MICRO_PANEL, g->cols + j * g->kc);
 }
 
 /* The tile t of rows and the columns from jr: into c, or tile[]. */
 static void NAME_compute(NAME *g, ptrdiff_t i, ptrdiff_t m, const T *a)
 {
-	const ptrdiff_t j = g->jc + g->jr, left = g->N - j, w = left < MICRO_NR ? left : MICRO_NR;
+	const ptrdiff_t j = g->jc + g->jr, left = g->N - j, w = left < MICRO_NR ? left : (ptrdiff_t)MICRO_NR;
 	const ptrdiff_t in = g->jr % MICRO_PANEL, at = g->jr - in;
 	const T *b;
 	ptrdiff_t bs = MICRO_PANEL;
@@ -252,7 +252,7 @@ static bool NAME_next(NAME *g)
 					}
 				}
 				g->started = true;
-				g->kc = g->K - g->pc < MICRO_KC ? g->K - g->pc : MICRO_KC;
+				g->kc = g->K - g->pc < MICRO_KC ? g->K - g->pc : (ptrdiff_t)MICRO_KC;
 				if (cols) NAME_pack_columns(g);
 				g->t0 = g->t1;
 				g->t1 = g->tiles - g->t0 < g->block ? g->tiles : g->t0 + g->block;

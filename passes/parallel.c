@@ -128,6 +128,7 @@ static bool runs_over(const Axis *const *axis, int n, const Axis *x, bool alone)
 static bool may_share(Kernel *k, const Axis *x)
 {
 	int64_t n;
+	if (k->stages[0]->how) return false; /* a template's kernel runs whole */
 	if (dim_is_const(x->extent, &n) && n < 2) return false;
 	Written w = {k, x, true};
 	bool alone = k->nstages == 1 && !k->stages[0]->init;
