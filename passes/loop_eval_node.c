@@ -172,9 +172,17 @@ static bool eval_FOR(LoopFrame *f, const Node *n)
 typedef struct Reduce {
 	const Node *n;
 	DType c;
-	int lanes;
-	Cell *acc;
+	int lanes, count;
+	Cell *acc, part;
 } Reduce;
+
+/* The sum of a block joins the sum; the next begins from the identity. */
+static void close_part(Reduce *r)
+{
+	apply(r->n->op, r->c, &r->acc[0], &r->part, &r->acc[0]);
+	r->part = identity(r->n->op, r->c);
+	r->count = 0;
+}
 
 static bool reduce_point(LoopFrame *f, void *ctx)
 {
@@ -182,6 +190,11 @@ static bool reduce_point(LoopFrame *f, void *ctx)
 	Cell x;
 	if (!loop_eval_body(f, r->n->body)) return false;
 	convert(r->n->dtype, r->c, value(f, r->n->body->result), &x);
+	if (r->n->block) {
+		apply(r->n->op, r->c, &r->part, &x, &r->part);
+		if (++r->count == r->n->block) close_part(r);
+		return true;
+	}
 	int64_t lane = r->lanes > 1 ? *loop_eval_axis(f, r->n->axis[r->n->naxis - 1]) % r->lanes : 0;
 	apply(r->n->op, r->c, &r->acc[lane], &x, &r->acc[lane]);
 	return true;
@@ -191,10 +204,11 @@ static bool eval_REDUCE(LoopFrame *f, const Node *n)
 {
 	enum { MOST = 1024 };
 	Cell acc[MOST];
-	Reduce r = {n, dtype_compute(n->dtype), n->lanes > 1 && n->naxis ? n->lanes : 1, acc};
+	Reduce r = {n, dtype_compute(n->dtype), n->lanes > 1 && n->naxis ? n->lanes : 1, 0, acc, identity(n->op, dtype_compute(n->dtype))};
 	if (r.lanes > MOST) return loop_eval_fail(f, "%%%d: more than %d partial results", n->id, MOST);
 	for (int i = 0; i < r.lanes; i++) acc[i] = identity(n->op, r.c);
 	if (!loop_eval_over(f, n->axis, n->naxis, reduce_point, &r)) return false;
+	if (r.count) close_part(&r);
 	for (int h = r.lanes / 2; h; h /= 2)
 		for (int i = 0; i < h; i++) apply(n->op, r.c, &acc[i], &acc[i + h], &acc[i]);
 	convert(r.c, n->dtype, &acc[0], value(f, n));

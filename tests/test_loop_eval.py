@@ -103,9 +103,10 @@ def test_programs(path, mlxcc):
     if r.returncode == 2 or "exports no function" in r.stderr:
         pytest.skip("stops at a limitation or exports nothing")
     assert r.returncode == 0, r.stderr
-    # attention is one kernel with a running maximum: close to its plain form, not equal
+    # attention is one kernel with a running maximum: close to its plain form, not equal; `columns` of 28_vmap multiplies columns, whose sum has
+    # another order (ir/dot.h) than before the transpose in front of it was folded away
     worst = [float(x) for x in re.findall(r"largest difference (\S+)\)", r.stdout)]
-    assert all(x == 0 for x in worst) or ("attention" in path.read_text() and max(worst) < 1e-5), r.stdout
+    assert all(x == 0 for x in worst) or (("attention" in path.read_text() or path.stem == "28_vmap") and max(worst) < 1e-5), r.stdout
 
 
 # --- what is wrong is said ------------------------------------------------------------------------------------------------------------------

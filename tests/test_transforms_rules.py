@@ -658,6 +658,11 @@ def same_bits(a, b):
     return a.dtype == b.dtype and a.shape == b.shape and ((a.tobytes() == b.tobytes()) or bool(np.all((a == b) | ((a != a) & (b != b)))))
 
 
+def nearly(a, b):
+    """A matrix times a vector adds in 64 partial sums, a batch of them is a matrix product and adds one after the other (ir/dot.h)."""
+    return a.dtype == b.dtype and a.shape == b.shape and np.allclose(a, b, rtol=8 * np.finfo(a.dtype).eps, atol=64 * np.finfo(a.dtype).eps, equal_nan=True)
+
+
 @pytest.mark.parametrize("d", list(NP))
 @pytest.mark.parametrize("op", [o for o in list(ELEM) + list(TENSOR) if o not in NEEDS_NO_CASE])
 def test_batch_every_dtype(tool, op, d):
@@ -677,7 +682,8 @@ def test_batch_every_dtype(tool, op, d):
             for lane in range(2):
                 want = tool.eval("f", *[x[lane] if m else y for x, y, m in zip(lanes, c.inputs, mask)])
                 for a, b in zip(got, want):
-                    assert same_bits(a[lane], b), f"{op} {d} {c.attrs} {mask}"
+                    same = nearly if op == "dot" and d in ("f32", "f64") else same_bits
+                    assert same(a[lane], b), f"{op} {d} {c.attrs} {mask}"
 
 
 def has_cases(op, d):
