@@ -37,8 +37,15 @@ const char *temp(Emit *e, const char *hint); /* a new name */
 void open_loop(Emit *e, const Axis *x, bool reverse);
 void close_block(Emit *e);
 void update(Emit *e, OpCode op, DType d, const char *acc, const char *x); /* acc = acc op x; */
+/* Prints the loops that fold part[0..n) by halving; what holds the result. */
+const char *fold_halves(Emit *e, OpCode op, DType c, const char *part, int n);
 bool is_half(DType d);
 Scalar reduce_identity(OpCode op, DType d);
+
+/* c_raw.c: a library call, by its row of passes/loop.def. */
+void emit_raw(Emit *e, Node *n);
+#define RAW(word, gives, writes, text, doc) void emit_raw_##word(Emit *e, Node *n);
+#include "../passes/loop.def"
 
 /* c_vector.c */
 /* The loop over axis[n - 1], or all of axis[0..n) where that axis says they are flat: vectors, then what is left. */

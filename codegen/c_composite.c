@@ -1,10 +1,10 @@
 /* Calls of the kernels that stand for composite functions: attention (kernels/attention.h), products with packed rows
  * (kernels/quantized.h). */
 #include <string.h>
-#include "emit.h"
+#include "c_body.h"
 
 /* Sizes and distances in the order of the kernel's struct; the width of a padded row is the kernel's own business. */
-static void call_attention(Emit *e, Node *n)
+void emit_raw_attention(Emit *e, Node *n)
 {
 	StrBuf b;
 	sb_init(&b, e->a);
@@ -26,20 +26,9 @@ static void call_attention(Emit *e, Node *n)
 }
 
 /* rows of x, rows of w, elements of a row; the group size is a literal, so that the kernel is made for it. */
-static void call_quantized(Emit *e, Node *n)
+void emit_raw_quantized_product(Emit *e, Node *n)
 {
 	const char *rows = emit_dim(e, n->index[0].add), *of = emit_dim(e, n->index[1].add), *k = emit_dim(e, n->index[2].add);
 	emit_line(e, "mx_q4_product(%s, %s, %s, %s, %s, %s, %s, %s, %s, %d, 0, %s);", buf_text(e, n->uses[0]), buf_text(e, n->uses[1]),
 	          buf_text(e, n->uses[2]), buf_text(e, n->uses[3]), buf_text(e, n->buf), buf_text(e, n->src2), rows, of, k, (int)n->number, of);
-}
-
-bool emit_composite(Emit *e, Node *n)
-{
-	if (!strcmp(n->mode, "quantized_product")) {
-		call_quantized(e, n);
-		return true;
-	}
-	if (strcmp(n->mode, "attention")) return false;
-	call_attention(e, n);
-	return true;
 }

@@ -36,7 +36,7 @@ static const char *row_text(Emit *e, const Index *at, const Dim *extent, int n)
 	return n ? arena_strdup(e->a, sb_text(&b)) : "0";
 }
 
-static void emit_winograd(Emit *e, Node *n)
+void emit_raw_winograd(Emit *e, Node *n)
 {
 	const Type *x = n->src->type, *y = n->buf->type;
 	const int64_t *p = n->ints;
@@ -54,14 +54,14 @@ static void emit_winograd(Emit *e, Node *n)
 	          buf_text(e, n->buf2), address(e, n->buf, n->index), index_text(e, &n->index[1]));
 }
 
-static void emit_winoweight(Emit *e, Node *n)
+void emit_raw_winoweight(Emit *e, Node *n)
 {
 	const Type *w = n->src->type;
 	emit_line(e, "mx_wino_weight(%s, %s, %s, %s, %s);", buf_text(e, n->src), buf_text(e, n->buf), emit_dim(e, w->dim[0]),
 	          emit_dim(e, w->dim[3]), n->number ? "true" : "false");
 }
 
-static void emit_convweight(Emit *e, Node *n)
+void emit_raw_convweight(Emit *e, Node *n)
 {
 	const Type *x = n->src->type, *g = n->src2->type, *y = n->buf->type;
 	int ns = x->rank - 2;
@@ -113,7 +113,7 @@ static void emit_phase(Emit *e, Node *n, const ConvPhase *down, const ConvPhase 
 }
 
 /* The phase of a row is known at run time only: one branch for each. */
-static void emit_convspread(Emit *e, Node *n)
+void emit_raw_convspread(Emit *e, Node *n)
 {
 	int ns = n->src->type->rank - 2;
 	const int64_t *s = n->ints, *lo = s + ns, *k = lo + ns;
@@ -135,14 +135,8 @@ static void emit_convspread(Emit *e, Node *n)
 	}
 }
 
-bool emit_conv(Emit *e, Node *n)
+static void direct(Emit *e, Node *n, bool depth)
 {
-	if (!strcmp(n->mode, "convspread")) return emit_convspread(e, n), true;
-	if (!strcmp(n->mode, "convweight")) return emit_convweight(e, n), true;
-	if (!strcmp(n->mode, "winograd")) return emit_winograd(e, n), true;
-	if (!strcmp(n->mode, "winoweight")) return emit_winoweight(e, n), true;
-	bool depth = !strcmp(n->mode, "depthwise");
-	if (!depth && strcmp(n->mode, "conv")) return false;
 	const Type *x = n->src->type, *w = n->src2->type, *y = n->buf->type;
 	int ns = (n->nints - 1) / 3, first = y->rank - 1 - ns, nb = first - 1, rows = (int)n->number - first;
 	const Dim *taps = w->dim + (depth ? nb : nb + 2);
@@ -175,5 +169,14 @@ bool emit_conv(Emit *e, Node *n)
 	          : fixed ? ", true"
 	                  : ", false",
 	          address(e, n->src, at), address(e, n->src2, wat), address(e, n->buf, n->index), row, end);
-	return true;
+}
+
+void emit_raw_conv(Emit *e, Node *n)
+{
+	direct(e, n, false);
+}
+
+void emit_raw_depthwise(Emit *e, Node *n)
+{
+	direct(e, n, true);
 }

@@ -351,25 +351,31 @@ static int partials(const Node *n)
 	return lanes;
 }
 
+const char *fold_halves(Emit *e, OpCode op, DType c, const char *part, int n)
+{
+	const char *h = temp(e, "h"), *k = temp(e, "k");
+	emit_line(e, "for (int %s = %d; %s; %s /= 2) {", h, n / 2, h, h);
+	e->indent++;
+	emit_line(e, "for (int %s = 0; %s < %s; %s++) {", k, k, h, k);
+	e->indent++;
+	update(e, op, c, arena_printf(e->a, "%s[%s]", part, k), arena_printf(e->a, "%s[%s + %s]", part, k, h));
+	close_block(e);
+	close_block(e);
+	return arena_printf(e->a, "%s[0]", part);
+}
+
 /* Partial results in an array, folded by halving at the end. */
 static const char *reduce_lanes_text(Emit *e, Node *n, int lanes)
 {
 	DType c = dtype_compute(n->dtype);
-	const char *acc = temp(e, "acc"), *k = temp(e, "k"), *h = temp(e, "h"), *j = n->axis[n->naxis - 1]->name;
+	const char *acc = temp(e, "acc"), *k = temp(e, "k"), *j = n->axis[n->naxis - 1]->name;
 	emit_line(e, "%s %s[%d];", elem_ctype(n->dtype), acc, lanes);
 	emit_line(e, "for (int %s = 0; %s < %d; %s++) %s[%s] = %s;", k, k, lanes, k, acc, k, scalar_text(e, reduce_identity(n->op, c)));
 	for (int i = 0; i < n->naxis; i++) open_loop(e, n->axis[i], false);
 	emit_body(e, n->body);
 	update(e, n->op, c, arena_printf(e->a, lanes == n->lanes ? "%s[%s %% %d]" : "%s[%s]", acc, j, lanes), node_text(e, n->body->result));
 	for (int i = 0; i < n->naxis; i++) close_block(e);
-	emit_line(e, "for (int %s = %d; %s; %s /= 2) {", h, lanes / 2, h, h);
-	e->indent++;
-	emit_line(e, "for (int %s = 0; %s < %s; %s++) {", k, k, h, k);
-	e->indent++;
-	update(e, n->op, c, arena_printf(e->a, "%s[%s]", acc, k), arena_printf(e->a, "%s[%s + %s]", acc, k, h));
-	close_block(e);
-	close_block(e);
-	return arena_printf(e->a, "%s[0]", acc);
+	return fold_halves(e, n->op, c, acc, lanes);
 }
 
 static void emit_reduce(Emit *e, Node *n)
@@ -526,49 +532,6 @@ const char *address(Emit *e, const Buf *b, const Index *idx)
 	size_t n = strlen(s);
 	if (n > 3 && !strcmp(s + n - 3, "[0]")) return arena_printf(e->a, "%.*s", (int)n - 3, s);
 	return arena_printf(e->a, "&%s", s);
-}
-
-static Dim stride_of(Emit *e, const Buf *b, int64_t axis)
-{
-	Dim d = dim_int(e->m->dims, 1);
-	for (int i = b->type->rank - 1; i > axis; i--) d = dim_mul(e->m->dims, d, b->type->dim[i]);
-	return d;
-}
-
-static void emit_raw(Emit *e, Node *n)
-{
-	if (emit_conv(e, n)) return;
-	if (!strcmp(n->mode, "sort")) {
-		int64_t known;
-		const char *sort = dim_is_const(n->hi, &known) && known < SORT_RADIX_FROM ? "sort_small" : "sort";
-		emit_line(e, "%s(%s, %s, %s, %s, %s);", emit_template(e, sort, n->dtype), address(e, n->buf, n->index),
-		          address(e, n->buf2, n->index), buf_text(e, n->src2), emit_dim(e, n->hi), emit_dim(e, stride_of(e, n->buf, n->number)));
-	} else if (!strcmp(n->mode, "topk")) {
-		emit_line(e, "%s(%s, %s, %s, %s, %s, %s, %s, %s);", emit_template(e, "topk", n->dtype), address(e, n->src, n->index),
-		          address(e, n->buf, n->index), address(e, n->buf2, n->index), buf_text(e, n->src2), emit_dim(e, n->hi), emit_dim(e, n->lo),
-		          emit_dim(e, stride_of(e, n->src, n->number)), emit_dim(e, stride_of(e, n->buf, n->number)));
-	} else if (!strcmp(n->mode, "searchsorted")) {
-		const char *t = temp(e, "at");
-		emit_line(e, "const uint32_t %s = %s(%s, %s, %s, %s);", t, emit_template(e, "searchsorted", n->from), buf_text(e, n->src),
-		          emit_dim(e, n->hi), node_text(e, n->arg[0]), n->number ? "true" : "false");
-		map_set(&e->text, n, (void *)t);
-	} else if (!strcmp(n->mode, "rng_bits")) {
-		Index key[MAX_RANK + 1];
-		for (int i = 0; i < n->number; i++) key[i] = n->index[i];
-		key[n->number] = (Index){NULL, 0, dim_int(e->m->dims, 0)};
-		emit_line(e, "%s(%s, %s, %s);", emit_template(e, "random_bits", n->dtype), address(e, n->src, key), address(e, n->buf, n->index),
-		          emit_dim(e, n->hi));
-	} else if (!emit_linalg(e, n) && !emit_composite(e, n)) {
-		const char *dst = buf_is_value(n->buf) ? arena_printf(e->a, "&%s", buf_text(e, n->buf)) : buf_text(e, n->buf);
-		const char *src = buf_is_value(n->src) ? arena_printf(e->a, "&%s", buf_text(e, n->src)) : buf_text(e, n->src);
-		if (n->buf->type->dtype != DT_bool) {
-			emit_line(e, "memcpy(%s, %s, (size_t)%s);", dst, src, emit_dim(e, n->hi));
-			return;
-		}
-		const char *i = temp(e, "byte"); /* a bool of other bits than 0 and 1 is none in C */
-		emit_line(e, "for (ptrdiff_t %s = 0; %s < %s; %s++) (%s)[%s] = ((const unsigned char *)%s)[%s] != 0;", i, i, emit_dim(e, n->hi), i,
-		          dst, i, src, i);
-	}
 }
 
 /* --- a node where it is made

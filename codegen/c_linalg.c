@@ -1,7 +1,7 @@
 /* Calls of the kernels that do a whole tensor: Fourier transforms (kernels/fft.h) and factorisations of each matrix (kernels/linalg.h). */
 #include <string.h>
 #include "../ir/op_fft.h"
-#include "emit.h"
+#include "c_body.h"
 
 static const char *product_of(Emit *e, const Type *t, int from, int to)
 {
@@ -26,51 +26,84 @@ static const char *scale_text(Emit *e, Node *n)
 	return arena_printf(e->a, n->norm == 1 ? "(float)(1.0 / (double)%s)" : "(float)(1.0 / sqrt((double)%s))", emit_dim(e, n->hi));
 }
 
-static void call_fft(Emit *e, Node *n)
+static void call_fft(Emit *e, Node *n, const char *kernel, const char *inverse)
 {
-	const char *kernel = !strcmp(n->mode, "fft") ? "mx_fft_c64" : !strcmp(n->mode, "rfft") ? "mx_rfft_f32" : "mx_irfft_c64";
-	const char *inverse = strcmp(n->mode, "fft") ? "" : n->reverse ? ", true" : ", false";
 	emit_line(e, "%s(%s, %s, %s, %s, %s%s, %s, %s, %s);", kernel, buf_text(e, n->src), buf_text(e, n->buf),
 	          product_of(e, n->buf->type, 0, (int)n->number), emit_dim(e, n->hi), emit_dim(e, n->lo), inverse, scale_text(e, n),
 	          buf_text(e, n->table), buf_text(e, n->buf2));
 }
 
-/* Calls kernel for each matrix of the result. */
-static void call_matrix(Emit *e, Node *n)
+void emit_raw_fft(Emit *e, Node *n)
+{
+	call_fft(e, n, "mx_fft_c64", n->reverse ? ", true" : ", false");
+}
+
+void emit_raw_rfft(Emit *e, Node *n)
+{
+	call_fft(e, n, "mx_rfft_f32", "");
+}
+
+void emit_raw_irfft(Emit *e, Node *n)
+{
+	call_fft(e, n, "mx_irfft_c64", "");
+}
+
+static void call_table(Emit *e, Node *n, const char *kernel)
+{
+	emit_line(e, "%s(%s, %s, %s, %s);", kernel, emit_dim(e, n->hi), apart(e, n->lo), buf_text(e, n->buf), buf_text(e, n->buf2));
+}
+
+void emit_raw_fft_table(Emit *e, Node *n)
+{
+	call_table(e, n, "mx_fft_table");
+}
+
+void emit_raw_rfft_table(Emit *e, Node *n)
+{
+	call_table(e, n, "mx_rfft_table");
+}
+
+/* --- a call for each matrix of the result -------------------------------------------------------------------------------------------- */
+typedef struct EachMatrix {
+	const char *loop, *kernel, *size, *src, *out; /* the loop over matrices, or nothing; addresses in it */
+	const char *at;                               /* " + i * " in the loop, or nothing */
+} EachMatrix;
+
+static EachMatrix each_matrix(Emit *e, Node *n, const char *kernel)
 {
 	const Type *t = n->buf->type;
 	int batch = t->rank - 2;
 	int64_t one;
-	const char *kernel = emit_matrix_template(e, n->mode, t->dtype), *size = emit_dim(e, n->hi), *count = product_of(e, t, 0, batch);
-	bool solve = !strcmp(n->mode, "trisolve"),
-	     many = !dim_is_const(type_size(e->m, type_get(e->m, t->dtype, batch, t->dim)), &one) || one != 1;
-	const char *m = "i";
-	while (emit_is_taken(e, m)) m = arena_printf(e->a, "%s_", m);
-	const char *at = many ? arena_printf(e->a, " + %s * ", m) : "", *square = many ? arena_printf(e->a, "%s * %s", size, size) : "";
-	const char *wide = many ? product_of(e, t, batch, t->rank) : "";
-	const char *src = arena_printf(e->a, "%s%s%s", buf_text(e, n->src), at, square),
-	           *out = arena_printf(e->a, "%s%s%s", buf_text(e, n->buf), at, wide);
-	if (solve && buf_text(e, n->buf) != buf_text(e, n->table))
-		emit_line(e, "memcpy(%s, %s, sizeof(%s) * (size_t)%s);", buf_text(e, n->buf), buf_text(e, n->table), buf_ctype(n->buf),
-		          product_of(e, t, 0, t->rank));
-	const char *loop = many ? arena_printf(e->a, "for (ptrdiff_t %s = 0; %s < %s; %s++) ", m, m, count, m) : "";
-	if (solve) {
-		const char *rs = n->reverse ? "1" : size, *cs = n->reverse ? size : "1";
-		emit_line(e, "%s%s(%s, %s, %s, %s, %s, %s, %s, %s);", loop, kernel, src, rs, cs, out, size, emit_dim(e, n->lo),
-		          n->exclusive ? "true" : "false", n->number ? "true" : "false");
-	} else if (!strcmp(n->mode, "lu")) {
-		emit_line(e, "%s%s(%s, %s, %s%s%s, %s);", loop, kernel, src, out, buf_text(e, n->buf2), at, many ? size : "", size);
-	} else {
-		emit_line(e, "%s%s(%s, %s, %s, %s);", loop, kernel, src, out, size, buf_text(e, n->buf2));
-	}
+	EachMatrix m = {"", emit_matrix_template(e, kernel, t->dtype), emit_dim(e, n->hi), buf_text(e, n->src), buf_text(e, n->buf), ""};
+	if (dim_is_const(type_size(e->m, type_get(e->m, t->dtype, batch, t->dim)), &one) && one == 1) return m;
+	const char *i = "i";
+	while (emit_is_taken(e, i)) i = arena_printf(e->a, "%s_", i);
+	m.loop = arena_printf(e->a, "for (ptrdiff_t %s = 0; %s < %s; %s++) ", i, i, product_of(e, t, 0, batch), i);
+	m.at = arena_printf(e->a, " + %s * ", i);
+	m.src = arena_printf(e->a, "%s%s%s * %s", m.src, m.at, m.size, m.size);
+	m.out = arena_printf(e->a, "%s%s%s", m.out, m.at, product_of(e, t, batch, t->rank));
+	return m;
 }
 
-bool emit_linalg(Emit *e, Node *n)
+void emit_raw_cholesky(Emit *e, Node *n)
 {
-	if (!strcmp(n->mode, "fft") || !strcmp(n->mode, "rfft") || !strcmp(n->mode, "irfft")) call_fft(e, n);
-	else if (!strcmp(n->mode, "fft_table") || !strcmp(n->mode, "rfft_table"))
-		emit_line(e, "mx_%s(%s, %s, %s, %s);", n->mode, emit_dim(e, n->hi), apart(e, n->lo), buf_text(e, n->buf), buf_text(e, n->buf2));
-	else if (!strcmp(n->mode, "cholesky") || !strcmp(n->mode, "lu") || !strcmp(n->mode, "trisolve")) call_matrix(e, n);
-	else return false;
-	return true;
+	EachMatrix m = each_matrix(e, n, "cholesky");
+	emit_line(e, "%s%s(%s, %s, %s, %s);", m.loop, m.kernel, m.src, m.out, m.size, buf_text(e, n->buf2));
+}
+
+void emit_raw_lu(Emit *e, Node *n)
+{
+	EachMatrix m = each_matrix(e, n, "lu");
+	emit_line(e, "%s%s(%s, %s, %s%s%s, %s);", m.loop, m.kernel, m.src, m.out, buf_text(e, n->buf2), m.at, *m.at ? m.size : "", m.size);
+}
+
+void emit_raw_trisolve(Emit *e, Node *n)
+{
+	EachMatrix m = each_matrix(e, n, "trisolve");
+	const char *rs = n->reverse ? "1" : m.size, *cs = n->reverse ? m.size : "1";
+	if (buf_text(e, n->buf) != buf_text(e, n->table))
+		emit_line(e, "memcpy(%s, %s, sizeof(%s) * (size_t)%s);", buf_text(e, n->buf), buf_text(e, n->table), buf_ctype(n->buf),
+		          product_of(e, n->buf->type, 0, n->buf->type->rank));
+	emit_line(e, "%s%s(%s, %s, %s, %s, %s, %s, %s, %s);", m.loop, m.kernel, m.src, rs, cs, m.out, m.size, emit_dim(e, n->lo),
+	          n->exclusive ? "true" : "false", n->number ? "true" : "false");
 }

@@ -477,7 +477,7 @@ static void ahead_node(void *p, Node *n)
 			if (!only_outer(e->kernel, n, x)) return;
 			const char *name = x->name, *row = a->outer->name;
 			((Axis *)x)->name = a->at->name;
-			/* what is written later in this row is asked for now, what is read in the next one */
+			/* a store is prefetched in its own row, a load in the next one */
 			if (!write) ((Axis *)a->outer)->name = arena_printf(e->a, "(%s + 1)", row);
 			emit_line(e, "%s(%s);", write ? "MX_AHEAD_W" : "MX_AHEAD", address(e, n->buf, n->index));
 			((Axis *)a->outer)->name = row;
@@ -750,17 +750,10 @@ static void reduce_along(Emit *e, VecLoop *v, Node *n, const char *acc, const ch
 static const char *fold_scalars(Emit *e, const Node *n, const char *acc, const char *w)
 {
 	DType c = dtype_compute(n->dtype);
-	const char *part = temp(e, "part"), *h = temp(e, "h"), *k = temp(e, "k");
+	const char *part = temp(e, "part");
 	emit_line(e, "%s %s[%d];", elem_ctype(c), part, n->lanes);
 	emit_line(e, "MX_PARTS(u, %s) mx_st_%s(%s + u * %s, %s[u]);", w, dtype_name(c), part, w, acc);
-	emit_line(e, "for (int %s = %d; %s; %s /= 2) {", h, n->lanes / 2, h, h);
-	e->indent++;
-	emit_line(e, "for (int %s = 0; %s < %s; %s++) {", k, k, h, k);
-	e->indent++;
-	update(e, n->op, c, arena_printf(e->a, "%s[%s]", part, k), arena_printf(e->a, "%s[%s + %s]", part, k, h));
-	close_block(e);
-	close_block(e);
-	return arena_printf(e->a, "%s[0]", part);
+	return fold_halves(e, n->op, c, part, n->lanes);
 }
 
 void vector_reduce(Emit *e, Node *n)

@@ -50,12 +50,6 @@ bool text_mentions(const char *text, const char *name); /* as a whole word */
 /* c_expr.c */
 void emit_body(Emit *e, Body *b);
 const char *scalar_text(Emit *e, Scalar s);
-/* c_linalg.c: calls of Fourier transforms and factorisations; false: none of them. */
-bool emit_linalg(Emit *e, Node *n);
-/* c_conv.c: the call of a convolution kernel; false: n is none */
-bool emit_conv(Emit *e, Node *n);
-/* c_composite.c: calls of kernels that stand for composite functions; false: none of them. */
-bool emit_composite(Emit *e, Node *n);
 /* c_kernel.c */
 /* The bounds of the loop over axis[0..n), a flat one, or the plain one of one axis: "0" and its extent, or the steps of this piece. */
 void emit_bounds(Emit *e, const Axis *const *axis, int n, const char **lo, const char **hi);

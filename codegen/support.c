@@ -61,10 +61,10 @@ static void parse_definitions(Arena *a, Definitions *d, const char *source, Form
 /* The files in the order in which they need each other; behind maths.h mx_NAME_vf of each mx_NAME_f32 that has none. */
 static Definitions all_definitions(Arena *a)
 {
-	static const char *const others[] = {"attention", "quantized", "fft", "conv"};
+	static const char *const basis[] = {"support", "complex", "vector", "lanes", "fold"};
+	static const char *const others[] = {"threads", "attention", "quantized", "fft", "conv"};
 	Definitions d = {0};
-	parse_definitions(a, &d, "support", FORM_PLAIN);
-	parse_definitions(a, &d, "vector", FORM_PLAIN);
+	for (size_t i = 0; i < sizeof basis / sizeof *basis; i++) parse_definitions(a, &d, basis[i], FORM_PLAIN);
 	int first = d.n;
 	parse_definitions(a, &d, "maths", FORM_SCALAR);
 	for (int i = first, n = d.n; i < n; i++) {
@@ -75,7 +75,6 @@ static Definitions all_definitions(Arena *a)
 		x.form = FORM_LANES;
 		if (!find(&d, x.name, x.nname)) VEC_PUSH(a, d, x);
 	}
-	parse_definitions(a, &d, "threads", FORM_PLAIN);
 	for (size_t i = 0; i < sizeof others / sizeof *others; i++) parse_definitions(a, &d, others[i], FORM_PLAIN);
 	return d;
 }

@@ -2,7 +2,7 @@
 #include "dtype.h"
 #include <math.h>
 #include <string.h>
-#include "../kernels/support.h"
+#include "../kernels/complex.h"
 
 typedef struct DTypeRow { const char *name; int bytes; DKind kind; const char *ctype; } DTypeRow;
 static const DTypeRow rows[DT_COUNT] = {

@@ -3,7 +3,7 @@
 #include "conv.h"
 #include "op_util.h"
 #include "optable.h"
-#include "../kernels/support.h"
+#include "../kernels/complex.h"
 
 static ConvSpec spec_of_attrs(const Attr *attr, int n)
 {
@@ -118,14 +118,7 @@ INFER(conv)
 				y[j] = SUM;                                                                                                                \
 			}                                                                                                                              \
 	}
-ROW(u8, uint8_t, (uint8_t)(s + (uint32_t)a * b))
-ROW(u16, uint16_t, (uint16_t)(s + (uint32_t)a * b))
-ROW(u32, uint32_t, s + a * b)
-ROW(u64, uint64_t, s + a * b)
-ROW(i8, int8_t, (int8_t)((uint32_t)s + (uint32_t)a * (uint32_t)b))
-ROW(i16, int16_t, (int16_t)((uint32_t)s + (uint32_t)a * (uint32_t)b))
-ROW(i32, int32_t, (int32_t)((uint32_t)s + (uint32_t)a * (uint32_t)b))
-ROW(i64, int64_t, (int64_t)((uint64_t)s + (uint64_t)a * (uint64_t)b))
+MULTIPLY_ADD_INTEGERS(ROW)
 ROW(f32, float, s + a * b)
 ROW(f64, double, s + a * b)
 ROW(c64, mx_c64, mx_c64_add(s, mx_c64_mul(a, b)))

@@ -3,7 +3,7 @@
 #include "dot.h"
 #include "op_util.h"
 #include "optable.h"
-#include "../kernels/support.h"
+#include "../kernels/complex.h"
 
 /* The axes lists of one side are distinct and in range; fills free[] with the axes that are in neither. */
 static bool side_axes(Module *m, const OpView *v, int side, AttrKey contract, AttrKey batch, int *nfree, int64_t *free_axes,
@@ -120,14 +120,7 @@ typedef void Product(const void *x, const void *w, void *y, int64_t rows, int64_
 					y[i * cols + j] = SUM;                                                                                                 \
 				}                                                                                                                          \
 	}
-PRODUCT(u8, uint8_t, (uint8_t)(s + (uint32_t)a * b))
-PRODUCT(u16, uint16_t, (uint16_t)(s + (uint32_t)a * b))
-PRODUCT(u32, uint32_t, s + a * b)
-PRODUCT(u64, uint64_t, s + a * b)
-PRODUCT(i8, int8_t, (int8_t)((uint32_t)s + (uint32_t)a * (uint32_t)b))
-PRODUCT(i16, int16_t, (int16_t)((uint32_t)s + (uint32_t)a * (uint32_t)b))
-PRODUCT(i32, int32_t, (int32_t)((uint32_t)s + (uint32_t)a * (uint32_t)b))
-PRODUCT(i64, int64_t, (int64_t)((uint64_t)s + (uint64_t)a * (uint64_t)b))
+MULTIPLY_ADD_INTEGERS(PRODUCT)
 PRODUCT(c64, mx_c64, mx_c64_add(s, mx_c64_mul(a, b)))
 
 /* Floats: blocks of DOT_BLOCK along depth; in each, panels of w that are copied together, two vectors wide, and ROWS rows of x at a time.

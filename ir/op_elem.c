@@ -1,4 +1,5 @@
 /* Element-wise ops and conversions on concrete tensors: the loops that tools/elem_loops.c makes of the meanings in ops.def. */
+#include "../kernels/complex.h"
 #include "../kernels/maths.h"
 #include "op_util.h"
 #include "optable.h"

@@ -1,7 +1,7 @@
 /* Factorisations and triangular solves of matrices in the last two axes, f32 and f64. The work is kernels/linalg.h, whose text emitted C
  * has too. */
 #include "op_util.h"
-#include "../kernels/vector.h"
+#include "../kernels/fold.h"
 
 #define UPDATE update_f32
 #define CHOLESKY cholesky_f32

@@ -2,7 +2,7 @@
  * end. Emitted C does the same, so results agree to the bit. */
 #include "op_util.h"
 #include "order.h"
-#include "../kernels/support.h"
+#include "../kernels/complex.h"
 
 static bool infer_reduction(Module *m, const OpView *v, OperandClass takes, const Type **type, int *n, const char **why)
 {

@@ -1,6 +1,6 @@
 /* The order of elements (numbers ascending, nan last) and sort: a stable merge sort of positions. */
 #include "op_util.h"
-#include "../kernels/support.h"
+#include "../kernels/complex.h"
 
 #define ORDER_INT(name, T)                                                                                                                 \
 	static bool before_##name(const void *a, const void *b)                                                                                \

@@ -9,6 +9,17 @@
 #define INFER(name) bool infer_##name(Module *m, const DimFacts *f, const OpView *v, const Type **type, int *n, const char **why)
 #define EVAL(name) void eval_##name(Arena *scratch, const OpView *v, Tensor *const *in, Tensor *const *out)
 /* Leaves the enclosing infer function with a message. */
+/* X(name, type, s + a * b) for the integers: sums of products wrap. */
+#define MULTIPLY_ADD_INTEGERS(X)                                                                                                           \
+	X(u8, uint8_t, (uint8_t)(s + (uint32_t)a * b))                                                                                         \
+	X(u16, uint16_t, (uint16_t)(s + (uint32_t)a * b))                                                                                      \
+	X(u32, uint32_t, s + a * b)                                                                                                            \
+	X(u64, uint64_t, s + a * b)                                                                                                            \
+	X(i8, int8_t, (int8_t)((uint32_t)s + (uint32_t)a * (uint32_t)b))                                                                       \
+	X(i16, int16_t, (int16_t)((uint32_t)s + (uint32_t)a * (uint32_t)b))                                                                    \
+	X(i32, int32_t, (int32_t)((uint32_t)s + (uint32_t)a * (uint32_t)b))                                                                    \
+	X(i64, int64_t, (int64_t)((uint64_t)s + (uint64_t)a * (uint64_t)b))
+
 #define FAIL(...) return *why = arena_printf(m->arena, __VA_ARGS__), false
 
 /* --- inference ------------------------------------------------------------------------------------------------------------------ */

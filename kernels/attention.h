@@ -11,7 +11,7 @@
 #ifndef MX_ATTENTION_H
 #define MX_ATTENTION_H
 #include "maths.h"
-#include "vector.h"
+#include "fold.h"
 
 /* @def MX_TILE_ROWS */
 /* Rows of a tile and what is done for each: as many as leave registers for two vectors of the right operand and a broadcast. */

@@ -9,7 +9,7 @@
  * inlined where the C compiler sees them; the _any forms serve shapes that are known at run time. */
 #ifndef MX_CONV_H
 #define MX_CONV_H
-#include "vector.h"
+#include "fold.h"
 
 /* @def MX_CONV_M */
 /* Positions of a tile: with two vectors of results, one of the weight's and a factor they fill the registers. */

@@ -13,7 +13,8 @@
  * exchanged. Roots of unity come from a table made by mx_fft_table in double precision and rounded once. */
 #ifndef MX_FFT_H
 #define MX_FFT_H
-#include "vector.h"
+#include "complex.h"
+#include "fold.h"
 
 /* ---- plans ---- */
 

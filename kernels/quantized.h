@@ -9,7 +9,7 @@
  * Copied definition by definition into emitted C. */
 #ifndef MX_QUANTIZED_H
 #define MX_QUANTIZED_H
-#include "vector.h"
+#include "fold.h"
 
 /* @def mx_q4_vnni needs MX_INTRINSICS */
 #if defined __AVX512VNNI__ && MX_W == 16

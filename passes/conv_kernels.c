@@ -124,13 +124,8 @@ static Buf *weight_panels(Lower *L, const ConvSpec *c, Value *w)
 		return b;
 	}
 	Buf *b = lower_buf(L, BUF_ARENA, packed, NULL, name);
-	Nest *s = stage_new(L, NULL, b, "pack");
 	Index to[MAX_RANK + 1], from[MAX_RANK + 1];
-	for (int i = 0; i < r; i++) {
-		s->axis[s->naxis++] = lower_axis(L, dims[i], i);
-		to[i] = index_axis(L, s->axis[i]);
-	}
-	s->nkeep = r;
+	Nest *s = stage_over(L, NULL, b, packed, to, "pack");
 	Index o = index_add(L, index_scale(L, to[c->nb + 1], dim_int(d, PANEL)), to[r - 1]);
 	for (int i = 0; i < c->nb; i++) from[i] = to[i];
 	from[c->nb] = index_add(L, index_scale(L, to[c->nb], dim_int(d, q)), o);
@@ -176,13 +171,8 @@ static Buf *weight_taps(Lower *L, const ConvSpec *c, Value *w)
 		return b;
 	}
 	Buf *b = lower_buf(L, BUF_ARENA, packed, NULL, name);
-	Nest *s = stage_new(L, NULL, b, "pack");
 	Index to[MAX_RANK + 1], from[MAX_RANK + 1];
-	for (int i = 0; i < r; i++) {
-		s->axis[s->naxis++] = lower_axis(L, dims[i], i);
-		to[i] = index_axis(L, s->axis[i]);
-	}
-	s->nkeep = r;
+	Nest *s = stage_over(L, NULL, b, packed, to, "pack");
 	for (int i = 0; i < c->nb; i++) from[i] = to[i];
 	from[c->nb] = to[r - 1];
 	for (int i = 0; i < c->n; i++) from[c->nb + 1 + i] = tap_index(L, c, to[c->nb + i], t->dim[c->nb + 1 + i]);
@@ -197,14 +187,15 @@ static int64_t wino_plane(int64_t n)
 	return n % 512 ? n : n + 32;
 }
 
+const double wino_g[6][3] = {{0.25, 0, 0},
+                             {-1 / 6.0, -1 / 6.0, -1 / 6.0},
+                             {-1 / 6.0, 1 / 6.0, -1 / 6.0},
+                             {1 / 24.0, 1 / 12.0, 1 / 6.0},
+                             {1 / 24.0, -1 / 12.0, 1 / 6.0},
+                             {0, 0, 1}};
+
 static const Tensor *wino_weight(Lower *L, const ConvSpec *c, const Tensor *w, const Type *t)
 {
-	static const double G[6][3] = {{0.25, 0, 0},
-	                               {-1 / 6.0, -1 / 6.0, -1 / 6.0},
-	                               {-1 / 6.0, 1 / 6.0, -1 / 6.0},
-	                               {1 / 24.0, 1 / 12.0, 1 / 6.0},
-	                               {1 / 24.0, -1 / 12.0, 1 / 6.0},
-	                               {0, 0, 1}};
 	int64_t shape[4], out = w->shape[0], in = w->shape[3];
 	for (int i = 0; i < 4; i++) constant(t->dim[i], &shape[i]);
 	Tensor *r = tensor_new(L->a, DT_f32, 4, shape);
@@ -216,7 +207,7 @@ static const Tensor *wino_weight(Lower *L, const ConvSpec *c, const Tensor *w, c
 					double s = 0;
 					for (int p = 0; p < 3; p++)
 						for (int q = 0; q < 3; q++)
-							s += G[a][p] * G[b][q] *
+							s += wino_g[a][p] * wino_g[b][q] *
 							     (double)((const float *)w->data)[(o * 9 + (c->flip ? 8 - p * 3 - q : p * 3 + q)) * in + i];
 					((float *)r->data)[(((6 * a + b) * shape[1] + o / PANEL) * in + i) * PANEL + o % PANEL] = (float)s;
 				}

@@ -28,4 +28,6 @@ typedef struct ConvPhase {
 ConvPhase conv_phase(int64_t s, int64_t lo, int64_t k, int64_t p);
 /* A transposed convolution (a spread input, neither step nor dilation) as one plain one for each phase. False: its shape does not fit. */
 bool conv_call_spread_kernel(Lower *L, const ConvSpec *c, Op *op);
+/* A weight w is transformed to g w g' for F(4,3): Lavin and Gray, "Fast algorithms for convolutional neural networks" (2016). */
+extern const double wino_g[6][3];
 #endif

@@ -9,31 +9,6 @@
 enum { MAX_STAGES = 24, ROW_STACK_BYTES = 4096, KERNEL_STACK_BYTES = 16384 };
 
 /* --- may two kernels merge over p axes? --------------------------------------------------------------------------------------------- */
-typedef struct Touch {
-	Buf *buf;
-	const Index *index;
-	int nindex, kind;
-	Nest *stage;
-} Touch;
-typedef struct Touches {
-	Arena *a;
-	VEC(Touch) at;
-} Touches;
-
-static void collect(void *p, Nest *s, Buf *b, const Index *index, int nindex, int kind)
-{
-	Touches *t = p;
-	Touch x = {b, index, nindex, kind, s};
-	VEC_PUSH(t->a, t->at, x);
-}
-
-static Touches kernel_touches(Arena *a, Kernel *k)
-{
-	Touches t = {a, {0}};
-	for (int i = 0; i < k->nstages; i++) stage_accesses(k->stages[i], collect, &t);
-	return t;
-}
-
 static bool row_aligned(const Touch *t, int p)
 {
 	return !(t->kind & ACCESS_WHOLE) && index_aligned(t->index, t->nindex, t->stage->axis, p);

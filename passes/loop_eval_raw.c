@@ -378,12 +378,6 @@ static bool eval_raw_winograd(LoopFrame *f, const Node *n)
 /* [O, 3, 3, I] to [36, panels, I, 32] */
 static bool eval_raw_winoweight(LoopFrame *f, const Node *n)
 {
-	static const double G[6][3] = {{0.25, 0, 0},
-	                               {-1 / 6.0, -1 / 6.0, -1 / 6.0},
-	                               {-1 / 6.0, 1 / 6.0, -1 / 6.0},
-	                               {1 / 24.0, 1 / 12.0, 1 / 6.0},
-	                               {1 / 24.0, -1 / 12.0, 1 / 6.0},
-	                               {0, 0, 1}};
 	Tensor *w, *r;
 	if (!loop_eval_read(f, n->src, &w) || !tensor_like(f, n->buf, &r)) return false;
 	int64_t in = w->shape[3];
@@ -392,7 +386,7 @@ static bool eval_raw_winoweight(LoopFrame *f, const Node *n)
 			int64_t i = k % in, a = k / in / 6, b = k / in % 6;
 			double s = 0;
 			for (int t = 0; t < 9; t++)
-				s += G[a][t / 3] * G[b][t % 3] * (double)((const float *)w->data)[(o * 9 + (n->number ? 8 - t : t)) * in + i];
+				s += wino_g[a][t / 3] * wino_g[b][t % 3] * (double)((const float *)w->data)[(o * 9 + (n->number ? 8 - t : t)) * in + i];
 			((float *)r->data)[(((6 * a + b) * r->shape[1] + o / PANEL) * in + i) * PANEL + o % PANEL] = (float)s;
 		}
 	return loop_eval_write(f, n->buf, r);
@@ -521,7 +515,7 @@ static bool eval_raw_quantized_product(LoopFrame *f, const Node *n)
 bool loop_eval_raw(LoopFrame *f, const Node *n)
 {
 	static bool (*const raws[])(LoopFrame * f, const Node *n) = {
-#define RAW(word, gives, text, doc) eval_raw_##word,
+#define RAW(word, gives, writes, text, doc) eval_raw_##word,
 #include "loop.def"
 	};
 	for (int i = 0; i < nloop_raws; i++)

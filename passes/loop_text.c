@@ -34,7 +34,7 @@ const KindRow loop_bufs[] = {
 #include "loop.def"
 };
 const KindRow loop_raws[] = {
-#define RAW(word, gives, text, doc) {#word, GIVES_##gives, text, doc},
+#define RAW(word, gives, writes, text, doc) {#word, GIVES_##gives, text, doc, RAW_WRITES_##writes},
 #include "loop.def"
 };
 const int nloop_bufs = (int)(sizeof loop_bufs / sizeof *loop_bufs), nloop_raws = (int)(sizeof loop_raws / sizeof *loop_raws);

@@ -47,10 +47,12 @@ typedef struct FieldRow {
 	size_t at, size, count_at, count_size;
 } FieldRow;
 typedef enum Gives { GIVES_NONE, GIVES_VALUE, GIVES_MAYBE } Gives;
+typedef enum RawWrites { RAW_WRITES_WHOLE, RAW_WRITES_ROW } RawWrites;
 typedef struct KindRow {
 	const char *word;
 	Gives gives;
 	const char *text, *doc;
+	RawWrites writes; /* of a RAW row: how its buf is written */
 } KindRow;
 
 extern const char *const loop_syntax[LS_COUNT];

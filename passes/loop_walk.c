@@ -1,5 +1,6 @@
 /* Walking loop IR: see loop_walk.h. */
 #include "loop_walk.h"
+#include "loop_text.h"
 
 Buf *buf_root(Buf *b)
 {
@@ -33,7 +34,7 @@ static void visit_node(void *p, Node *n)
 		if (n->buf2) v->fn(v->ctx, v->s, n->buf2, n->index, n->nindex, ACCESS_WRITE);
 		break;
 	case N_RAW:
-		if (n->nints) { /* a convolution: reads all of both operands, writes what follows its index */
+		if (loop_node_row(n)->writes == RAW_WRITES_ROW) {
 			v->fn(v->ctx, v->s, n->src, NULL, 0, ACCESS_READ | ACCESS_WHOLE);
 			v->fn(v->ctx, v->s, n->src2, NULL, 0, ACCESS_READ | ACCESS_WHOLE);
 			v->fn(v->ctx, v->s, n->buf, n->index, n->nindex, ACCESS_WRITE);
@@ -57,6 +58,24 @@ void stage_accesses(Nest *s, AccessFn *fn, void *ctx)
 	body_walk(s->init, visit_node, &v);
 	body_walk(s->body, visit_node, &v);
 	if (s->room) fn(ctx, s, s->room, NULL, 0, ACCESS_READ | ACCESS_WRITE | ACCESS_WHOLE);
+}
+
+static void add_touch(void *p, Nest *s, Buf *b, const Index *index, int nindex, int kind)
+{
+	Touches *t = p;
+	VEC_PUSH(t->a, t->at, ((Touch){b, index, nindex, kind, s}));
+}
+
+void stage_touches(Nest *s, Touches *out)
+{
+	stage_accesses(s, add_touch, out);
+}
+
+Touches kernel_touches(Arena *a, const Kernel *k)
+{
+	Touches t = {a, {0}};
+	for (int i = 0; i < k->nstages; i++) stage_touches(k->stages[i], &t);
+	return t;
 }
 
 void steps_walk(StepList *list, StepFn *fn, void *ctx)

@@ -6,6 +6,19 @@
 typedef enum AccessKind { ACCESS_READ = 1, ACCESS_WRITE = 2, ACCESS_WHOLE = 4 /* not by index: templates */ } AccessKind;
 typedef void AccessFn(void *ctx, Nest *s, Buf *b, const Index *index, int nindex, int kind);
 void stage_accesses(Nest *s, AccessFn *fn, void *ctx);
+/* The same as a list. */
+typedef struct Touch {
+	Buf *buf;
+	const Index *index;
+	int nindex, kind;
+	Nest *stage;
+} Touch;
+typedef struct Touches {
+	Arena *a;
+	VEC(Touch) at;
+} Touches;
+void stage_touches(Nest *s, Touches *out);
+Touches kernel_touches(Arena *a, const Kernel *k);
 typedef void StepFn(void *ctx, StepList *list, Step *s);
 void steps_walk(StepList *list, StepFn *fn, void *ctx); /* a step before the steps inside it */
 typedef void NodeFn(void *ctx, Node *n);

@@ -71,12 +71,7 @@ Buf *lower_value_buf(Lower *L, Value *v)
 	/* wanted in memory although it is cheap to recompute: stored here */
 	Index idx[MAX_RANK + 1];
 	Buf *b = i->target ? i->target : lower_buf(L, BUF_ARENA, v->type, v, NULL);
-	Nest *s = stage_new(L, v, b, op_row(v->def->code)->name);
-	for (int k = 0; k < v->type->rank; k++) {
-		s->axis[s->naxis++] = lower_axis(L, v->type->dim[k], k);
-		idx[k] = index_axis(L, s->axis[k]);
-	}
-	s->nkeep = v->type->rank;
+	Nest *s = stage_over(L, v, b, v->type, idx, op_row(v->def->code)->name);
 	node_store(L, s->body, b, idx, pull_def(L, s->body, v, idx), NULL);
 	return settle(L, v, b);
 }

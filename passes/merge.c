@@ -4,23 +4,6 @@
 #include "loop_walk.h"
 #include "merge.h"
 
-typedef struct Touch {
-	Buf *buf;
-	const Index *index;
-	int nindex, kind;
-} Touch;
-typedef struct Touches {
-	Arena *a;
-	VEC(Touch) at;
-} Touches;
-
-static void collect(void *p, Nest *s, Buf *b, const Index *index, int nindex, int kind)
-{
-	Touches *t = p;
-	(void)s;
-	VEC_PUSH(t->a, t->at, ((Touch){b, index, nindex, kind}));
-}
-
 static void note_loops(void *p, Node *n)
 {
 	if (n->naxis || n->kind == N_RAW) *(bool *)p = true;
@@ -146,8 +129,8 @@ static bool is_here(const Touch *t, const Axis *const *outer, int nouter, const 
 static bool may_share(Arena *a, Kernel *k, Nest *x, Nest *y, const Inner *ix, const Inner *iy)
 {
 	Touches tx = {a, {0}}, ty = {a, {0}};
-	stage_accesses(x, collect, &tx);
-	stage_accesses(y, collect, &ty);
+	stage_touches(x, &tx);
+	stage_touches(y, &ty);
 	bool fed = false;
 	for (int i = 0; i < tx.at.n; i++)
 		for (int j = 0; j < ty.at.n; j++) {

@@ -1,4 +1,4 @@
-"""The vector layer (kernels/vector.h): every function against scalar C at each width, with gcc and clang, unoptimised and optimised; without warnings, also as C++."""
+"""The vector layer (kernels/vector.h, lanes.h, fold.h): every function against scalar C at each width, with gcc and clang, unoptimised and optimised; without warnings, also as C++."""
 import pathlib
 import re
 import subprocess
@@ -39,13 +39,13 @@ def test_lanes_are_scalars(width, cc, opt, tmp_path):
 @pytest.mark.parametrize("cc", ["g++", "clang++"])
 @pytest.mark.parametrize("width", WIDTHS)
 def test_is_cpp_too(width, cc, tmp_path):
-    (tmp_path / "v.cc").write_text(f'#include "{ROOT}/kernels/vector.h"\n')
+    (tmp_path / "v.cc").write_text(f'#include "{ROOT}/kernels/fold.h"\n')
     ok(cc, "-std=c++11", "-O1", *WIDTHS[width], *STRICT, "-fsyntax-only", tmp_path / "v.cc")
 
 
 def test_each_definition_comes_with_what_it_needs(irtool, tmp_path):
     """What emitted C gets for one name compiles by itself, at every width."""
-    names = re.findall(r"^/\* @def (\w+)", (ROOT / "kernels/vector.h").read_text(), re.M)
+    names = [n for f in ("vector", "lanes", "fold") for n in re.findall(r"^/\* @def (\w+)", (ROOT / f"kernels/{f}.h").read_text(), re.M)]
     assert len(names) > 120
     files = []
     for name in names:
@@ -66,7 +66,7 @@ def test_other_targets_compile(target, tmp_path):
                                      + "".join(f"float {f}f(float, float); double {f}(double, double);\n" for f in "fmod hypot copysign atan2 pow".split())
                                      + "#define INFINITY (__builtin_inff())\n#define NAN (__builtin_nanf(\"\"))\n")
     (tmp_path / "string.h").write_text("void *memcpy(void *, const void *, unsigned long);\n")
-    (tmp_path / "v.c").write_text(f'#include "{ROOT}/kernels/vector.h"\n_Static_assert(MX_W == 4, "four lanes");\nvoid f(float *x) {{ mx_st_f32(x, mx_sqrt_vf(mx_floor_vf(mx_ld_f32(x)))); }}\n')
+    (tmp_path / "v.c").write_text(f'#include "{ROOT}/kernels/fold.h"\n_Static_assert(MX_W == 4, "four lanes");\nvoid f(float *x) {{ mx_st_f32(x, mx_sqrt_vf(mx_floor_vf(mx_ld_f32(x)))); }}\n')
     r = subprocess.run(["clang", f"--target={target}", "-std=c11", "-ffreestanding", "-O2", *extra, *STRICT, "-Wno-incompatible-library-redeclaration", "-I", str(tmp_path), "-S", str(tmp_path / "v.c"), "-o",
                         str(tmp_path / "v.s")], capture_output=True, text=True, timeout=120)
     if "unable to create target" in r.stderr:

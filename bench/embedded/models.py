@@ -6,6 +6,7 @@ Each network is written once, in terms of a library's layers (`lib`): conv, dens
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 from scipy.special import erf
+from harness.recurrent import lstm_jax
 from harness.workload import normal, workload
 
 
@@ -335,15 +336,7 @@ class lstm_small(Recurrent):
         return out
 
     def jax(jax, net, x):
-        jnp = jax.numpy
-
-        def step(state, row):
-            h, c = state
-            i, f, g, o = jnp.split(row + net["Wh"] @ h, 4)
-            c = jax.nn.sigmoid(f) * c + jax.nn.sigmoid(i) * jnp.tanh(g)
-            h = jax.nn.sigmoid(o) * jnp.tanh(c)
-            return (h, c), h
-        return jax.lax.scan(step, (jnp.zeros(H), jnp.zeros(H)), x[0] @ net["Wx"].T + net["bias"])[1][None]
+        return lstm_jax(jax, net, x, H)
 
     def onnx(g, net, x):
         gates = (0, 3, 1, 2)

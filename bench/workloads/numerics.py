@@ -1,5 +1,6 @@
 """Sorting, Fourier transform, Cholesky factors, an LSTM: what is neither dot nor element-wise."""
 import numpy as np
+from harness.recurrent import lstm_jax
 from harness.workload import normal, workload
 
 MILLION = 1_000_000
@@ -169,16 +170,7 @@ class lstm:
         return call, lambda: box
 
     def jax(jax, net, x):
-        jnp = jax.numpy
-        xw = x[0] @ net["Wx"].T + net["bias"]
-
-        def step(state, row):
-            h, c = state
-            i, f, g, o = jnp.split(row + net["Wh"] @ h, 4)
-            c = jax.nn.sigmoid(f) * c + jax.nn.sigmoid(i) * jnp.tanh(g)
-            h = jax.nn.sigmoid(o) * jnp.tanh(c)
-            return (h, c), h
-        return jax.lax.scan(step, (jnp.zeros(H), jnp.zeros(H)), xw)[1][None]
+        return lstm_jax(jax, net, x, H)
 
     def mlx(mx, net, x):
         xw = mx.addmm(net["bias"], x[0], net["Wx"].T)

@@ -1,6 +1,6 @@
-/* Every function of kernels/vector.h against scalar C, lane by lane, to the bit (a nan for a nan). Built by tests/test_vector_layer.py at each
+/* Every function of kernels/vector.h, lanes.h and fold.h against scalar C, lane by lane, to the bit (a nan for a nan). Built by tests/test_vector_layer.py at each
  * width and by several compilers; prints what differs and returns 1. */
-#include "../../kernels/vector.h"
+#include "../../kernels/fold.h"
 #include <stdio.h>
 #include <stdlib.h>
 
