@@ -43,7 +43,7 @@ const char *gemm_template(Emit *e, const char *kernel, DType d)
 	DType c = dtype_compute(d);
 	bool micro = !strcmp(kernel, "gemm_micro");
 	if (micro) d = c;
-	const char *name = module_str(e->m, arena_printf(e->a, "%s_%s_%s", e->prefix, kernel, dtype_name(d)));
+	const char *name = module_str(e->m, arena_printf(e->a, "mx_%s_%s", kernel, dtype_name(d)));
 	for (int i = 0; i < e->tables.n; i++)
 		if (e->tables.at[i] == name) return name;
 	const char *micro_name = strcmp(kernel, "gemm") ? "" : gemm_template(e, "gemm_micro", c);
@@ -65,7 +65,7 @@ const char *gemm_template(Emit *e, const char *kernel, DType d)
 	                      {"BC", arena_printf(e->a, "mx_bc_%s", t), false},
 	                      {"LDS", arena_printf(e->a, "mx_ld_%s", s), false},
 	                      {"LOAD", same ? "" : arena_printf(e->a, "mx_f32_from_%s", s), false},
-	                      {"DIRECT", same ? "1" : "0", false},
+	                      {"MUST_PACK", same ? "" : "true ||", false},
 	                      {"DIRECT_B", same ? "g->b + g->pc * g->bk + j" : "g->cols", false},
 	                      {"PARTS_UNROLL", "16", false}};
 	put_words(e->constants, text, end, words, (int)(sizeof words / sizeof *words));

@@ -150,7 +150,7 @@ static void NAME_begin(NAME *g, ptrdiff_t M, ptrdiff_t N, ptrdiff_t K, const S *
 	g->block = (g->tiles + g->block - 1) / g->block;
 	g->nc = wide;
 	g->jc = g->pc = g->kc = g->jr = g->t0 = g->t1 = g->t = 0;
-	g->packed = !DIRECT || !(bn == 1 && g->tiles <= 3 && N >= MICRO_NR);
+	g->packed = MUST_PACK bn != 1 || g->tiles > 3 || N < MICRO_NR;
 	g->started = false;
 }
 
