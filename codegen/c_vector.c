@@ -140,14 +140,17 @@ static const char *lane_by_lane(Emit *e, Node *n)
 	((Axis *)v->axis)->name = name;
 	char *text = arena_strdup(e->a, sb_text(&before));
 	for (char *s = strtok(text, "\n"); s; s = strtok(NULL, "\n")) emit_line(e, "%s", s);
-	emit_line(e, "%s %s[%s]%s;", elem_ctype(n->dtype), array, width(v), v->active ? " = {0}" : "");
+	bool wide = n->dtype == DT_bool && v->bits == 64; /* a mask of 64 bits a lane: through numbers */
+	emit_line(e, "%s %s[%s]%s;", wide ? "double" : elem_ctype(n->dtype), array, width(v), v->active ? " = {0}" : "");
 	emit_line(e, "for (int mx_lane = 0; mx_lane < %s; mx_lane++) {", v->active ? v->active : width(v));
 	e->indent++;
 	if (text_mentions(value, at) || text_mentions(sb_text(&inside), at)) emit_line(e, "const ptrdiff_t %s = %s + mx_lane;", at, name);
 	sb_put(e->out, sb_text(&inside));
+	if (wide) value = arena_printf(e->a, "%s ? 1.0 : 0.0", atom(e, value));
 	emit_line(e, "%s[mx_lane] = %s;", array, value);
 	close_block(e);
-	emit_line(e, "const %s %s = mx_ld_%s(%s);", vector_type(e, n->dtype), t, store_lanes_name(n->dtype), array);
+	if (wide) emit_line(e, "const mx_vl %s = mx_ld_f64(%s) != mx_bc_f64(0.0);", t, array);
+	else emit_line(e, "const %s %s = mx_ld_%s(%s);", vector_type(e, n->dtype), t, store_lanes_name(n->dtype), array);
 	for (int i = l.n - 1; i >= 0; i--) map_set(&e->text, l.node[i], (void *)l.old[i]);
 	return t;
 }
@@ -249,7 +252,7 @@ static const char *load_lanes(Emit *e, Node *n)
 	DType d = n->dtype;
 	int64_t step;
 	Dim s = access_step(e->m->dims, n->buf, n->index, e->vec->axis);
-	if (access_gathers(n->index, n->nindex, &e->vec->varies)) return NULL;
+	if (access_gathers(n->index, n->nindex, &e->vec->varies) || (d == DT_bool && e->vec->bits == 64)) return NULL;
 	const char *p = address(e, n->buf, n->index);
 	if (!dim_is_const(s, &step) || step != 1)
 		return d == DT_f32 && !e->vec->active ? arena_printf(e->a, "mx_ld_stride_f32(%s, %s)", p, emit_dim(e, s)) : NULL;

@@ -142,7 +142,7 @@ static Tensor *copy_tensor(Arena *a, const Tensor *t)
 typedef struct Trial {
 	DimEnv *env;
 	Tensor **args, **expected;
-	bool failed;
+	uint64_t seed; /* that draws these inputs */
 } Trial;
 
 /* Inputs and the interpreter's results. False: no dimensions fit (with a message), or assertions refuse all inputs. */
@@ -152,6 +152,7 @@ static bool draw_trial(Session *s, const Signature *g, uint64_t *seed, Trial *t)
 	t->expected = NEW_ARRAY(s->arena, Tensor *, g->nout);
 	Tensor **copies = NEW_ARRAY(s->arena, Tensor *, g->nin);
 	for (int tries = 0; tries < 30; tries++) {
+		t->seed = *seed;
 		t->env = draw_dims(s->arena, g, seed);
 		if (!t->env) return session_fail(s, "verify.dims", "`%s`: no small dimensions were found that its facts allow", g->name), false;
 		for (int i = 0; i < g->nin; i++) {
@@ -183,6 +184,8 @@ static bool compare(Session *s, const Signature *g, const Trial *t, Tensor *cons
 		}
 		diag(s->diag, DIAG_BUG, NO_LOC, "verify.differs", "`%s`, result `%s`%s: element %lld is %.9g %s and %.9g interpreted", g->name,
 		     g->out_path[i], sb_text(&b), (long long)at, part(got[i], at, 0), how, part(t->expected[i], at, 0));
+		diag_note(s->diag, NO_LOC, "the same inputs again: mlxcc verify %s:%s --trials=1 --seed=%llu", s->o->input, g->name,
+		          (unsigned long long)t->seed);
 		return false;
 	}
 	return true;

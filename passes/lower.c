@@ -104,21 +104,20 @@ static void store_into(Lower *L, Value *v, Buf *dst)
 }
 
 /* --- targets: where a region's results are wanted ----------------------------------------------------------------------------------- */
-/* May the op that defines v write over the memory of old: is nothing of old read afterwards, or out of step with the writing? */
+/* May the op that defines v write over the memory of old: is nothing of old read afterwards, or out of step with the writing? A function
+ * that is called may write a result before it has read all of its arguments. */
 static bool may_overwrite(Lower *L, Value *v, Value *old)
 {
 	Info *i = lower_info(L, v);
-	if (lower_row(v->def->code)->step || lower_info(L, old)->yields)
-		return reads_over(L, old, v->def, false) && !lower_info(L, old)->yields;
-	if (lower_row(v->def->code)->update && v->def->in[0] == old) return i->in_place;
+	const LowerRow *row = lower_row(v->def->code);
+	if (lower_info(L, old)->yields) return false;
+	if (row->update && v->def->in[0] == old) return i->in_place;
 	bool ew = op_is_elementwise(v->def->code);
 	if (!reads_over(L, old, v->def, ew)) return false;
-	if (!ew) {
-		for (int k = 0; k < v->def->nin; k++)
-			if (value_reads(L, v->def->in[k], old)) return false;
-		return true;
-	}
-	return reads_identity(L, v, old);
+	if (ew) return reads_identity(L, v, old);
+	for (int k = 0; k < v->def->nin; k++)
+		if (value_reads(L, v->def->in[k], old)) return false;
+	return true;
 }
 
 /* May v be computed where old (NULL: nothing) is until then? */

@@ -331,7 +331,7 @@ test "sum" {
     assert r.stdout == "FAIL sum  (the compiled C; the interpreter passes)\n0 passed, 1 failed\n"
     assert "wrong.mx:6:" in r.stderr and "error[assert]: the sum is too big" in r.stderr
     r = cli("verify", "wrong.mx", env={"CC": str(wrong)}, code=70)
-    assert r.stdout.startswith("FAIL twice") and "bug in mlxcc[verify.differs]" in r.stderr and "as C and" in r.stderr
+    assert r.stdout.startswith("FAIL twice") and "bug in mlxcc[verify.differs]" in r.stderr and "as C and" in r.stderr and "note: the same inputs again: mlxcc verify " in r.stderr
 
 
 def test_verify_draws_again_where_an_assert_refuses(cli):

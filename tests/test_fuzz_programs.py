@@ -12,9 +12,9 @@ import programs  # noqa: E402
 
 COUNT = 100
 SEEDS = range(1, 101 if os.environ.get("MLXCC_FULL") == "1" else 5)
-# Seeds that once found a fault stay: 3 (a loop variable named like a parameter), 4 (a result computed in place over a value that moved there), 27 (gcc's reads at -1).
-KEPT = [3, 4, 27]
-
+# Seeds that once found a fault stay: 3 (a loop variable named like a parameter), 4 (a result computed in place over a value that moved there), 27 (gcc's reads at -1),
+# 59 (a comparison of bools lane by lane beside f64), 88 (a call's result over its argument).
+KEPT = [3, 4, 27, 59, 88]
 
 
 @pytest.mark.parametrize("seed", sorted({*SEEDS, *KEPT}))
@@ -60,6 +60,33 @@ def test_index_made_of_a_comparison_at_o3(mlxcc, tmp_path):
     """gcc 12 vectorises table[a <= b] to reads at 0 and -1."""
     (tmp_path / "by_bool.mx").write_text(INDEXED_BY_BOOL)
     r = subprocess.run([mlxcc, "verify", str(tmp_path / "by_bool.mx"), "--trials=20"], capture_output=True, text=True, env={**os.environ, "CC": "gcc -O3"})
+    assert r.returncode == 0, r.stderr
+
+
+RESULT_OVER_ARGUMENT = """export fn f(p: f32[5]) {
+  let g = |t| { var h = t; for i in 0..3 { h = softmax(h + t, axis=-1); } return sum(h * h); };
+  return jacobian(grad(g))(p)[0];
+}
+"""
+
+
+def test_a_call_does_not_write_over_what_it_reads(mlxcc, tmp_path):
+    """A carry that a function both reads and computes: the function may write its result before it has read all of its arguments."""
+    (tmp_path / "carry.mx").write_text(RESULT_OVER_ARGUMENT)
+    r = subprocess.run([mlxcc, "verify", str(tmp_path / "carry.mx"), "--skip=inline"], capture_output=True, text=True)
+    assert r.returncode == 0, r.stderr
+
+
+BOOLS_BESIDE_F64 = """dim N in 1..40;
+export fn f(x: f64[N], y: f64[N]) { let b = x <= y; return where(b > b.flip(axis=0), x, y), where(b > b, x, 1 / y); }
+"""
+
+
+@pytest.mark.parametrize("flags", ["-O2", "-O2 -march=x86-64-v3", "-O2 -DMLXCC_SCALAR"])
+def test_comparisons_of_bools_beside_f64(mlxcc, tmp_path, flags):
+    """What has no vector routine is computed lane by lane; its mask has 64 bits a lane there."""
+    (tmp_path / "bools.mx").write_text(BOOLS_BESIDE_F64)
+    r = subprocess.run([mlxcc, "verify", str(tmp_path / "bools.mx"), "--trials=10"], capture_output=True, text=True, env={**os.environ, "CC": f"gcc {flags}"})
     assert r.returncode == 0, r.stderr
 
 
