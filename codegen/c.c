@@ -203,7 +203,14 @@ static void put_doc(Emit *e, StrBuf *out, LoopFunc *lf)
 	for (int i = 0; i < f->ndims; i++) {
 		int64_t lo, hi, step;
 		dim_range_of(f->facts, f->dims[i], &lo, &hi, &step);
-		sb_printf(out, " *  %s: %lld..", emit_dim_name(e, f->dims[i]), (long long)lo);
+		DimValues v = dim_values_of(f->facts, f->dims[i]);
+		sb_printf(out, " *  %s: ", emit_dim_name(e, f->dims[i]));
+		for (int k = 0; v.only && k < v.n; k++) sb_printf(out, "%s%lld", k == 0 ? "" : k == v.n - 1 ? " or " : ", ", (long long)v.at[k]);
+		if (v.only) {
+			sb_put(out, ".\n");
+			continue;
+		}
+		sb_printf(out, "%lld..", (long long)lo);
 		if (hi != INT64_MAX) sb_printf(out, "%lld", (long long)hi);
 		if (step > 1) sb_printf(out, ", a multiple of %lld", (long long)step);
 		sb_put(out, ".\n");

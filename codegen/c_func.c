@@ -181,6 +181,24 @@ static void emit_cond(Emit *e, Step *s)
 	emit_line(e, "}");
 }
 
+/* if (B == 1) { … } else if (B == 8) { … } else { … } */
+static void emit_when(Emit *e, Step *s)
+{
+	emit_line(e, "if (%s == %lld) {", emit_dim_name(e, s->dim), (long long)s->equals);
+	for (;; s = s->other.at[0]) {
+		e->indent++;
+		emit_steps(e, &s->body);
+		e->indent--;
+		if (s->other.n != 1 || s->other.at[0]->kind != STEP_WHEN) break;
+		emit_line(e, "} else if (%s == %lld) {", emit_dim_name(e, s->other.at[0]->dim), (long long)s->other.at[0]->equals);
+	}
+	emit_line(e, "} else {");
+	e->indent++;
+	emit_steps(e, &s->other);
+	e->indent--;
+	emit_line(e, "}");
+}
+
 static const char *quoted(Emit *e, const char *s)
 {
 	StrBuf b;
@@ -235,6 +253,7 @@ static void emit_steps(Emit *e, StepList *list)
 		case STEP_KERNEL: emit_kernel(e, s->kernel); break;
 		case STEP_LOOP: emit_loop(e, s); break;
 		case STEP_COND: emit_cond(e, s); break;
+		case STEP_WHEN: emit_when(e, s); break;
 		case STEP_CALL: emit_call(e, s); break;
 		case STEP_COPY: emit_copy(e, s); break;
 		case STEP_PRINT: emit_print(e, s); break;
@@ -254,7 +273,10 @@ static void emit_checks(Emit *e, Func *f)
 		sb_init(&b, e->a);
 		sb_printf(&b, "%s < %lld", d, (long long)lo);
 		if (hi != INT64_MAX) sb_printf(&b, " || %s > %lld", d, (long long)hi);
-		if (step > 1) sb_printf(&b, " || %s %% %lld != 0", d, (long long)step);
+		DimValues v = dim_values_of(f->facts, f->dims[i]);
+		if (v.only) sb_init(&b, e->a);
+		for (int k = 0; v.only && k < v.n; k++) sb_printf(&b, "%s%s != %lld", k ? " && " : "", d, (long long)v.at[k]);
+		if (step > 1 && !v.only) sb_printf(&b, " || %s %% %lld != 0", d, (long long)step);
 		emit_line(e, "if (%s) return %s_EINVAL;", sb_text(&b), e->PREFIX);
 	}
 	for (int i = 0; i < dim_fact_count(f->facts); i++) {
@@ -269,6 +291,10 @@ static void declare(Emit *e, LoopFunc *f)
 	for (int i = 0; i < f->bufs.n; i++) {
 		Buf *b = f->bufs.at[i];
 		if (b->space == BUF_CONST && b->reads + b->writes >= 0) emit_table(e, b);
+		if (b->space == BUF_ALIAS && !b->has_row) {
+			map_set(&e->refs, b, (void *)buf_text(e, b->base));
+			continue;
+		}
 		if (through_pointer(b) && b->space != BUF_ALIAS && *buf_text(e, b) != '*')
 			map_set(&e->refs, b, arena_printf(e->a, "*%s", buf_text(e, b)));
 		if (b->space == BUF_SCALAR) emit_line(e, "%s %s%s;", buf_ctype(b), b->name, b->type->dtype == DT_c64 ? "" : " = 0");

@@ -42,6 +42,22 @@ static int64_t constant_bytes(const LoopFunc *f)
 	return n;
 }
 
+/* The copies that `specialise` made: what each of them is. */
+static void report_copies(StrBuf *out, Emit *e, const StepList *list, const char *indent)
+{
+	for (int i = 0; i < list->n; i++) {
+		Step *s = list->at[i];
+		if (s->kind != STEP_WHEN) continue;
+		StrBuf unused;
+		sb_init(&unused, e->a);
+		Count c = {.out = &unused, .e = e};
+		steps_walk(&s->body, count_step, &c);
+		sb_printf(out, "%swhen %s is %lld: %d nests in %d kernels\n", indent, s->dim, (long long)s->equals, c.nests, c.kernels);
+		report_copies(out, e, &s->body, arena_printf(e->a, "%s  ", indent));
+		report_copies(out, e, &s->other, indent);
+	}
+}
+
 void codegen_report(StrBuf *out, Program *p)
 {
 	Emit e = {.a = p->m->arena, .m = p->m, .p = p};
@@ -50,7 +66,13 @@ void codegen_report(StrBuf *out, Program *p)
 		Count c = {.out = out, .e = &e};
 		sb_printf(out, "%s\n", f->func->name);
 		steps_walk(&f->steps, count_step, &c);
-		sb_printf(out, "  %d nests in %d kernels, %d run-time loops, %d calls; arena %s bytes, constants %lld bytes\n\n", c.nests,
-		          c.kernels, c.loops, c.calls, dim_str(e.a, f->arena), (long long)constant_bytes(f));
+		sb_printf(out, "  %d nests in %d kernels, %d run-time loops, %d calls; arena %s bytes, constants %lld bytes\n", c.nests, c.kernels,
+		          c.loops, c.calls, dim_str(e.a, f->arena), (long long)constant_bytes(f));
+		report_copies(out, &e, &f->steps, "  ");
+		sb_putc(out, '\n');
 	}
+	StrBuf c;
+	sb_init(&c, e.a);
+	codegen_c(&c, p, (CodegenOptions){.header_name = "report.h"});
+	sb_printf(out, "C code: %zu bytes\n", c.n);
 }

@@ -59,6 +59,11 @@ static DimEnv *draw_dims(Arena *a, const Signature *g, uint64_t *s)
 			int64_t lo, hi, step;
 			if (!dim_range_of(g->facts, g->dims[i], &lo, &hi, &step)) lo = 0, hi = INT64_MAX, step = 1;
 			int64_t n = draw_dim(s, lo, hi, step);
+			DimValues v = dim_values_of(g->facts, g->dims[i]);
+			if (v.n && (v.only || next(s) % 2)) {
+				dim_env_set(env, g->dims[i], v.at[next(s) % (uint64_t)v.n]);
+				continue;
+			}
 			if (k > 200) n += (step > 1 ? step : 1) * (int64_t)(next(s) % (uint64_t)(1 + k / 40));
 			dim_env_set(env, g->dims[i], n > hi ? hi : n);
 		}

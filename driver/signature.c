@@ -114,7 +114,15 @@ static bool check_facts(Session *s, const Signature *g, const DimEnv *env)
 			return false;
 		}
 		if (!dim_range_of(g->facts, g->dims[i], &lo, &hi, &step)) lo = 0, hi = INT64_MAX, step = 1;
-		if (n >= lo && n <= hi && (step <= 1 || n % step == 0)) continue;
+		if (dim_allows(g->facts, g->dims[i], n)) continue;
+		DimValues v = dim_values_of(g->facts, g->dims[i]);
+		if (v.only) {
+			StrBuf b;
+			sb_init(&b, s->arena);
+			for (int k = 0; k < v.n; k++) sb_printf(&b, "%s%lld", k == 0 ? "" : k == v.n - 1 ? " or " : ", ", (long long)v.at[k]);
+			session_fail(s, "run.dim", "%s is %lld: `%s` needs %s", g->dims[i], (long long)n, g->name, sb_text(&b));
+			return false;
+		}
 		const char *multiple = step > 1 ? arena_printf(s->arena, ", a multiple of %lld", (long long)step) : "";
 		if (hi == INT64_MAX)
 			session_fail(s, "run.dim", "%s is %lld: `%s` needs %lld or more%s", g->dims[i], (long long)n, g->name, (long long)lo, multiple);

@@ -137,7 +137,7 @@ struct Decl {
 	union {
 		int64_t language;
 		struct { const char *path; Loc path_loc; } import;        /* path NULL: a standard module named name; one Decl per item */
-		struct { Expr *lo, *hi, *step; } dim;    /* one Decl per item; all NULL: no range */
+		struct { Expr *lo, *hi, *step, *values; bool only; } dim;   /* one Decl per item; lo NULL: no range; values: one or a tuple, or NULL; only: no others */
 		struct { Expr *type, *value; } const_;
 		Fn *fn;
 		struct { ParamList params; bool has_params; Member **members; int n; } module;

@@ -62,22 +62,53 @@ static const Decl *near_dim(Elab *e, const char *name)
 	return NULL;
 }
 
-static void declared_facts(Elab *e, const char *name)
+/* dim B in lo..hi step s */
+static void declared_range(Elab *e, const char *name, const Decl *d)
 {
-	const Decl *d;
-	if (!scope_is_dim_decl(e, e->frame->file, name, &d) || !d->u.dim.lo) return;
-	Frame f = {.file = e->frame->file, .name = name};
-	Frame *saved = e->frame;
-	e->frame = &f;
 	int64_t lo = elab_int(e, elab_eval(e, d->u.dim.lo), d->u.dim.lo->loc, "the lower bound of a dimension");
 	int64_t hi = elab_int(e, elab_eval(e, d->u.dim.hi), d->u.dim.hi->loc, "the upper bound of a dimension");
 	int64_t step = d->u.dim.step ? elab_int(e, elab_eval(e, d->u.dim.step), d->u.dim.step->loc, "the step of a dimension") : 1;
-	e->frame = saved;
 	if (lo < 0 || hi < lo)
 		elab_fail(e, d->loc, "dim.range", "the range %lld..%lld of dimension `%s` is empty or negative", (long long)lo, (long long)hi,
 		          name);
 	if (step < 1) elab_fail(e, d->loc, "dim.step", "the step of dimension `%s` must be positive", name);
 	dim_fact_range(e->facts, name, lo, hi, step);
+}
+
+enum { MAX_VALUES = 16 };
+
+/* dim B in {1, 8}; dim B in lo..hi with {1, 8} */
+static void declared_values(Elab *e, const char *name, const Decl *d)
+{
+	Loc loc = d->u.dim.values->loc;
+	Val v = elab_eval(e, d->u.dim.values);
+	int n = v.kind == V_TUPLE ? v.u.items->n : 1, count = 0;
+	int64_t at[MAX_VALUES];
+	if (n > MAX_VALUES)
+		elab_fail(e, loc, "dim.values", "dimension `%s` has %d values: at most %d get a copy of their own", name, n, MAX_VALUES);
+	for (int i = 0; i < n; i++) {
+		int64_t x = elab_int(e, v.kind == V_TUPLE ? v.u.items->at[i] : v, loc, "a value of a dimension");
+		if (x < 0) elab_fail(e, loc, "dim.values", "dimension `%s` can't be %lld", name, (long long)x);
+		if (!d->u.dim.only && !dim_allows(e->facts, name, x))
+			elab_fail(e, loc, "dim.values", "%lld is outside the range of dimension `%s`", (long long)x, name);
+		int k = count++;
+		for (; k > 0 && at[k - 1] > x; k--) at[k] = at[k - 1];
+		if (k > 0 && at[k - 1] == x) elab_fail(e, loc, "dim.values", "dimension `%s` has the value %lld twice", name, (long long)x);
+		at[k] = x;
+	}
+	dim_fact_values(e->facts, name, at, count, d->u.dim.only);
+}
+
+static void declared_facts(Elab *e, const char *name)
+{
+	const Decl *d;
+	if (!scope_is_dim_decl(e, e->frame->file, name, &d)) return;
+	Frame f = {.file = e->frame->file, .name = name};
+	Frame *saved = e->frame;
+	e->frame = &f;
+	if (d->u.dim.lo) declared_range(e, name, d);
+	if (d->u.dim.values) declared_values(e, name, d);
+	e->frame = saved;
 }
 
 Unknown *type_unknown_new(Elab *e, Name name)

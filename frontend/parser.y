@@ -59,7 +59,7 @@ static void mxperror(Loc *loc, ParseState *ps, const char *message);
 	PieceList *pieces;
 	Index *index;
 	IndexList *indices;
-	struct { Expr *lo, *hi, *step; } dim;
+	struct { Expr *lo, *hi, *step, *values; bool only; } dim;
 }
 %token <expr> INT "integer" FLOAT "float" IMAG "imaginary number" STRING "string" RAWSTRING "raw string"
 %token <name> IDENT "name" VAR "var" MODULE "module" PARAM "param" BUFFER "buffer" KERNEL "kernel" EXTERN "extern" TEST "test" DIM "dim"
@@ -87,7 +87,7 @@ static void mxperror(Loc *loc, ParseState *ps, const char *message);
 %type <dim> range_of
 %type <block> block stmts
 %type <stmt> stmt ifstmt
-%type <expr> typeopt initopt result stepopt whileopt oexpr exprs expr lambda range orx andx notx cmpx bor bxor band shift sum mul unary power
+%type <expr> typeopt initopt result stepopt withopt whileopt oexpr exprs expr lambda range orx andx notx cmpx bor bxor band shift sum mul unary power
 %type <expr> postfix primary
 %type <piece> arg pitem
 %type <pieces> args arglist pitems over by
@@ -138,10 +138,13 @@ import: name { parse_import(ps, NULL, $1, @$); }
 dims: dimdecl | dims ',' dimdecl ;
 dimdecl: name range_of {
 		Decl *d = parse_decl(ps, DECL_DIM, @$, $1);
-		d->u.dim.lo = $2.lo, d->u.dim.hi = $2.hi, d->u.dim.step = $2.step;
+		d->u.dim.lo = $2.lo, d->u.dim.hi = $2.hi, d->u.dim.step = $2.step, d->u.dim.values = $2.values;
+		d->u.dim.only = $2.only;
 	} ;
-range_of: %empty { $$.lo = $$.hi = $$.step = NULL; }
-  | IN orx DOTDOT orx stepopt { $$.lo = $2, $$.hi = $4, $$.step = $5; } ;
+range_of: withopt { $$.lo = $$.hi = $$.step = NULL, $$.values = $1, $$.only = false; }
+  | IN '{' exprs '}' { $$.lo = $$.hi = $$.step = NULL, $$.values = $3, $$.only = true; }
+  | IN orx DOTDOT orx stepopt withopt { $$.lo = $2, $$.hi = $4, $$.step = $5, $$.values = $6, $$.only = false; } ;
+withopt: %empty { $$ = NULL; } | WITH '{' exprs '}' { $$ = $3; } ;
 params: '(' ')' { $$ = NEW(ps->a, ParamList); $$->loc = @$; }
   | '(' paramlist ')' { $$ = parse_params_check(ps, $2); $$->loc = @$; }
   | '(' paramlist ',' ')' { $$ = parse_params_check(ps, $2); $$->loc = @$; } ;

@@ -42,6 +42,12 @@ void dim_fact_nonneg(DimFacts *f, Dim p);        /* p >= 0 */
 void dim_fact_equal(DimFacts *f, Dim a, Dim b);  /* one side linear in a symbol with coefficient +-1: later dim_norm substitutes it */
 Dim dim_norm(const DimFacts *f, Dim d);          /* d with the equalities substituted: equal under the facts => equal pointers */
 bool dim_range_of(const DimFacts *f, const char *sym, int64_t *lo, int64_t *hi, int64_t *step);
+/* Values that a symbol commonly has, ascending; only: it has no others (then its range says what follows). They are facts of the entry like
+ * ranges, and what the pass `specialise` makes copies for. */
+typedef struct DimValues { const int64_t *at; int n; bool only; } DimValues;
+void dim_fact_values(DimFacts *f, const char *sym, const int64_t *at, int n, bool only);
+DimValues dim_values_of(const DimFacts *f, const char *sym);
+bool dim_allows(const DimFacts *f, const char *sym, int64_t n);   /* by its range and values */
 int dim_fact_count(const DimFacts *f);           /* asserted facts (ranges not counted) */
 Dim dim_fact_at(const DimFacts *f, int i, bool *is_equality);
 /* floor(a / b), b > 0 known: exact division where facts show it, else splits off what divides and makes an atom. f may be NULL. */

@@ -5,6 +5,7 @@
 typedef struct Range {
 	const char *sym;
 	int64_t lo, hi, step;
+	DimValues values;
 } Range;
 typedef struct Fact {
 	Dim p;
@@ -53,6 +54,7 @@ static void set_range(DimFacts *f, Range r)
 		if (r.hi != INT64_MAX) r.hi = r.hi / r.step * r.step;
 	}
 	Range *old = find_range(f, r.sym);
+	if (old && !r.values.n) r.values = old->values;
 	if (old) *old = r;
 	else VEC_PUSH(f->ctx->arena, f->ranges, r);
 }
@@ -73,7 +75,7 @@ static void move_range(DimFacts *f, Range r, Dim by)
 		if (r.hi != INT64_MAX) imply_nonneg(f, dim_sub(c, dim_int(c, r.hi), by));
 		return;
 	}
-	Range *q = find_range(f, other), both = q ? *q : (Range){other, 0, INT64_MAX, 1};
+	Range *q = find_range(f, other), both = q ? *q : (Range){.sym = other, .hi = INT64_MAX, .step = 1};
 	if (r.lo > both.lo) both.lo = r.lo;
 	if (r.hi < both.hi) both.hi = r.hi;
 	if (r.step > both.step && r.step % both.step == 0) both.step = r.step;
@@ -82,7 +84,7 @@ static void move_range(DimFacts *f, Range r, Dim by)
 
 void dim_fact_range(DimFacts *f, const char *sym, int64_t lo, int64_t hi, int64_t step)
 {
-	Range r = {intern_str(&f->ctx->names, sym, strlen(sym)), lo < 0 ? 0 : lo, hi, step < 1 ? 1 : step};
+	Range r = {.sym = intern_str(&f->ctx->names, sym, strlen(sym)), .lo = lo < 0 ? 0 : lo, .hi = hi, .step = step < 1 ? 1 : step};
 	set_range(f, r);
 	Dim by = dim_norm(f, dim_sym(f->ctx, sym));
 	if (by != dim_sym(f->ctx, sym)) move_range(f, r, by);
@@ -118,7 +120,7 @@ void dim_fact_equal(DimFacts *f, Dim a, Dim b)
 	dim_symbols(d, try_symbol, &s);
 	if (!s.best) return;
 	Range *r = find_range(f, s.best);
-	move_range(f, r ? *r : (Range){s.best, 0, INT64_MAX, 1}, s.solution);
+	move_range(f, r ? *r : (Range){.sym = s.best, .hi = INT64_MAX, .step = 1}, s.solution);
 	Subst u = {s.best, s.solution};
 	VEC_PUSH(f->ctx->arena, f->substs, u);
 }
@@ -137,6 +139,41 @@ bool dim_range_of(const DimFacts *f, const char *sym, int64_t *lo, int64_t *hi, 
 	*hi = r ? r->hi : INT64_MAX;
 	*step = r ? r->step : 1;
 	return r != NULL;
+}
+
+static int64_t common_divisor(int64_t a, int64_t b)
+{
+	while (b) {
+		int64_t t = a % b;
+		a = b, b = t;
+	}
+	return a;
+}
+
+void dim_fact_values(DimFacts *f, const char *sym, const int64_t *at, int n, bool only)
+{
+	int64_t step = 0;
+	Range *r = find_range(f, sym);
+	for (int i = 0; i < n; i++) step = common_divisor(step, at[i]);
+	if (only) dim_fact_range(f, sym, at[0], at[n - 1], step);
+	else if (!r) dim_fact_range(f, sym, 0, INT64_MAX, 1);
+	r = find_range(f, sym);
+	r->values = (DimValues){arena_copy(f->ctx->arena, at, sizeof *at * (size_t)n), n, only};
+}
+
+DimValues dim_values_of(const DimFacts *f, const char *sym)
+{
+	const Range *r = find_range(f, sym);
+	return r ? r->values : (DimValues){0};
+}
+
+bool dim_allows(const DimFacts *f, const char *sym, int64_t n)
+{
+	const Range *r = find_range(f, sym);
+	if (!r) return n >= 0;
+	bool listed = !r->values.only;
+	for (int i = 0; i < r->values.n; i++) listed |= r->values.at[i] == n;
+	return listed && n >= r->lo && n <= r->hi && (r->step <= 1 || n % r->step == 0);
 }
 
 int dim_fact_count(const DimFacts *f)

@@ -158,6 +158,8 @@ static void check_range(void *ctx, const char *sym)
 	if (n < lo || n > hi)
 		fail(f->it, EVAL_DIM, "dimension %s of @%s is %lld, outside %lld..%lld", sym, f->func->name, (long long)n, (long long)lo,
 		     (long long)hi);
+	else if (!dim_allows(f->func->facts, sym, n) && dim_values_of(f->func->facts, sym).only)
+		fail(f->it, EVAL_DIM, "dimension %s of @%s is %lld, none of its values", sym, f->func->name, (long long)n);
 	else if (step > 1 && n % step)
 		fail(f->it, EVAL_DIM, "dimension %s of @%s is %lld, not a multiple of %lld", sym, f->func->name, (long long)n, (long long)step);
 }

@@ -436,6 +436,23 @@ static void symbols_of_block(SymbolWalk *w, const Block *b)
 	}
 }
 
+/* fact B in 1..64 step 8 with {8, 16}; fact B in {1, 8} */
+static void put_range(Printer *p, const DimFacts *f, const char *sym)
+{
+	int64_t lo, hi, step;
+	DimValues v = dim_values_of(f, sym);
+	if (!dim_range_of(f, sym, &lo, &hi, &step)) return;
+	sb_printf(p->out, "\n  fact %s in ", sym);
+	if (!v.only) {
+		sb_printf(p->out, "%lld..", (long long)lo);
+		if (hi != INT64_MAX) sb_printf(p->out, "%lld", (long long)hi);
+		if (step != 1) sb_printf(p->out, " step %lld", (long long)step);
+		if (v.n) sb_put(p->out, " with ");
+	}
+	for (int i = 0; i < v.n; i++) sb_printf(p->out, "%s%lld", i ? ", " : "{", (long long)v.at[i]);
+	if (v.n) sb_put(p->out, "}");
+}
+
 static void put_facts(Printer *p, const Func *f)
 {
 	SymbolWalk w = {.m = f->module};
@@ -451,11 +468,7 @@ static void put_facts(Printer *p, const Func *f)
 		dim_symbols(dim_fact_at(f->facts, i, &equality), symbol_seen, &w);
 	}
 	for (int i = 0; i < w.found.n; i++) {
-		int64_t lo, hi, step;
-		if (!dim_range_of(f->facts, w.found.at[i], &lo, &hi, &step)) continue;
-		sb_printf(p->out, "\n  fact %s in %lld..", w.found.at[i], (long long)lo);
-		if (hi != INT64_MAX) sb_printf(p->out, "%lld", (long long)hi);
-		if (step != 1) sb_printf(p->out, " step %lld", (long long)step);
+		put_range(p, f->facts, w.found.at[i]);
 	}
 	for (int i = 0; i < dim_fact_count(f->facts); i++) {
 		bool equality;

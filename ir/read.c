@@ -377,17 +377,34 @@ static bool read_dims_line(Reader *r, Func *f)
 	return true;
 }
 
-/* fact B in 1..64 step 8 */
+/* {1, 8, 64} */
+static bool read_dim_values(Reader *r, DimFacts *f, const char *sym, bool only)
+{
+	VEC(int64_t) v = {0};
+	const char *at = r->p;
+	int64_t n;
+	do {
+		if (!read_int(r, &n)) return false;
+		if (n < 0 || (v.n && n <= v.at[v.n - 1])) return read_fail(r, at, "values of a dimension ascend");
+		VEC_PUSH(r->arena, v, n);
+	} while (read_accept(r, ','));
+	if (!read_expect(r, '}', "behind the values of a dimension")) return false;
+	dim_fact_values(f, sym, v.at, v.n, only);
+	return true;
+}
+
+/* fact B in 1..64 step 8 with {8, 16}; fact B in {1, 8} */
 static bool read_range(Reader *r, DimFacts *f, const char *sym)
 {
 	int64_t lo, hi = INT64_MAX, step = 1;
 	const char *at = r->p;
+	if (read_accept(r, '{')) return read_dim_values(r, f, sym, true);
 	if (!read_int(r, &lo) || !read_expect(r, '.', "in a range") || !read_expect(r, '.', "in a range")) return false;
 	if ((read_peek(r, '-') || isdigit((unsigned char)*r->p)) && !read_int(r, &hi)) return false;
 	if (read_word(r, "step") && !read_int(r, &step)) return false;
 	if (step < 1 || hi < lo) return read_fail(r, at, "the range is empty or its step is below 1");
 	dim_fact_range(f, sym, lo, hi, step);
-	return true;
+	return !read_word(r, "with") || (read_expect(r, '{', "before the values of a dimension") && read_dim_values(r, f, sym, false));
 }
 
 static bool read_fact(Reader *r, DimFacts *f)

@@ -162,7 +162,10 @@ struct Step {
 	Buf *limit, *cond;
 	bool reverse;
 	Buf *counter;               /* i as an i32 scalar, NULL when not used */
-	StepList head, body, other; /* COND: body, other */
+	StepList head, body, other; /* COND, WHEN: body, other */
+	/* WHEN: a dimension of the function is this number */
+	const char *dim;
+	int64_t equals;
 	/* CALL */
 	LoopFunc *callee;
 	Buf **args;

@@ -362,6 +362,13 @@ static bool run_cond(LoopFrame *f, const Step *s)
 	return read_scalar(f, s->cond, &c) && run_steps(f, c.v.u ? &s->body : &s->other);
 }
 
+static bool run_when(LoopFrame *f, const Step *s)
+{
+	int64_t n;
+	if (!loop_eval_dim(f, dim_sym(f->e->p->m->dims, s->dim), &n)) return false;
+	return run_steps(f, n == s->equals ? &s->body : &s->other);
+}
+
 /* Tensors are passed by reference, numbers by value. */
 static bool run_call(LoopFrame *f, const Step *s)
 {
@@ -423,8 +430,8 @@ static bool run_effect(LoopFrame *f, const Step *s)
 static bool run_steps(LoopFrame *f, const StepList *list)
 {
 	static bool (*const run[STEP_COUNT])(LoopFrame *, const Step *) = {
-	    [STEP_KERNEL] = run_kernel, [STEP_LOOP] = run_loop,    [STEP_COND] = run_cond,     [STEP_CALL] = run_call,
-	    [STEP_COPY] = run_copy,     [STEP_PRINT] = run_effect, [STEP_ASSERT] = run_effect,
+	    [STEP_KERNEL] = run_kernel, [STEP_WHEN] = run_when, [STEP_LOOP] = run_loop,    [STEP_COND] = run_cond,
+	    [STEP_CALL] = run_call,     [STEP_COPY] = run_copy, [STEP_PRINT] = run_effect, [STEP_ASSERT] = run_effect,
 	};
 	for (int i = 0; i < list->n; i++)
 		if (!run[list->at[i]->kind](f, list->at[i])) return false;

@@ -356,7 +356,7 @@ static bool read_steps(LoopReader *l, StepList *list)
 		while (k < STEP_COUNT && !(word && !strcmp(loop_steps[k].word, word))) k++;
 		if (k == STEP_COUNT) {
 			r->p = at;
-			return read_fail(r, at, "a step expected (kernel, loop, if, call, copy, print, assert), found %s", read_found(r));
+			return read_fail(r, at, "a step expected (kernel, loop, if, when, call, copy, print, assert), found %s", read_found(r));
 		}
 		s->kind = (StepKind)k;
 		int mark = l->scoped.n;

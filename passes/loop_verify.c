@@ -327,6 +327,14 @@ static bool check_copy(Verifier *v, const Step *s)
 	            type_str(v->p->m->arena, s->src->type));
 }
 
+static void check_when(Verifier *v, const Step *s)
+{
+	const Func *g = v->f->func;
+	for (int i = 0; i < g->ndims; i++)
+		if (!strcmp(g->dims[i], s->dim)) return;
+	fail(v, s->loc, "`when`: @%s has no dimension %s", g->name, s->dim);
+}
+
 static void check_step(void *ctx, StepList *list, Step *s)
 {
 	Verifier *v = ctx;
@@ -340,6 +348,7 @@ static void check_step(void *ctx, StepList *list, Step *s)
 		if (s->counter) check_scalar(v, s->counter, "the counter", false);
 		break;
 	case STEP_COND: check_scalar(v, s->cond, "the condition", true); break;
+	case STEP_WHEN: check_when(v, s); break;
 	case STEP_CALL: check_call(v, s); break;
 	case STEP_COPY: check_copy(v, s); break;
 	case STEP_PRINT:

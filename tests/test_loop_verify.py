@@ -55,6 +55,7 @@ BROKEN = [
     ("load r[i, j]", "load r[i]", B + "`r` is f32[4,4] and has 1 indices"),
     ("load x[j]\n", "load x[j + 4]\n", A + "index 0 of `x` reaches 7, and the axis has 4 elements"),
     ("load x[j]\n", "load x[j - 1]\n", A + "index 0 of `x` reaches -1"),
+    ("  kernel @l {", "  when Q is 4 {\n  }\n  kernel @l {", "@g: `when`: @g has no dimension Q"),
     ("store out[i] %1", "store c[i] %1", B + "the constant `c` is written"),
     ("store out[i] %1", "store x[i] %1", B + "the parameter `x` is written and not inout"),
     ("%0: f32 = load x[j]", "%0: f64 = load x[j]", A + "the result is f64, not f32"),
@@ -87,7 +88,7 @@ UNREADABLE = [
     ("store out[i] %1", "%9: f32 = store out[i] %1", "`store` gives no value here"),
     ("param 1", "param 0", "parameter 0 of @g has two buffers"),
     ("  buf other: f32[4] result 1\n", "", "there is no buffer `other`"),
-    ("  kernel @k {", "  kernels @k {", "a step expected (kernel, loop, if, call, copy, print, assert), found `kernels`"),
+    ("  kernel @k {", "  kernels @k {", "a step expected (kernel, loop, if, when, call, copy, print, assert), found `kernels`"),
 ]
 
 
