@@ -25,10 +25,40 @@ void emit_raw_attention(Emit *e, Node *n)
 	emit_line(e, "}");
 }
 
-/* rows of x, rows of w, elements of a row; the group size is a literal, so that the kernel is made for it. */
+static int kind_of(const Buf *b)
+{
+	return b->type->dtype == DT_f32 ? 0 : b->type->dtype == DT_f16 ? 1 : 2;
+}
+
+/* A function for each group size, number of bits and types: constants in it, so that the kernel is made for them. */
+static const char *quantized_product(Emit *e, const Node *n, int bits)
+{
+	const Buf *x = n->uses[0], *s = n->uses[2];
+	bool mixed = x->type->dtype != s->type->dtype;
+	const char *of = mixed ? arena_printf(e->a, "_%s", dtype_name(s->type->dtype)) : "", *exact = e->o.no_fma ? "true" : "false";
+	const char *name =
+	    module_str(e->m, arena_printf(e->a, "mx_quantized_%d_by_%d_%s%s", bits, (int)n->number, dtype_name(x->type->dtype), of));
+	for (int i = 0; i < e->tables.n; i++)
+		if (e->tables.at[i] == name) return name;
+	VEC_PUSH(e->a, e->tables, name);
+	sb_printf(
+	    e->constants,
+	    "/* rows of %d bits in groups of %d: kernels/quantized.h */\n"
+	    "static void %s(const %s *x, const uint32_t *w, const %s *scale, const %s *bias, %s *y, float *room, ptrdiff_t rows, ptrdiff_t n, "
+	    "ptrdiff_t k)\n{\n\tmx_q_product(x, w, scale, bias, y, room, rows, n, k, 0, n, %d, %d, %d, %d, %s);\n}\n\n",
+	    bits, (int)n->number, name, buf_ctype(x), buf_ctype(s), buf_ctype(s), buf_ctype(n->buf), kind_of(x), kind_of(s), (int)n->number,
+	    bits, exact);
+	return name;
+}
+
+/* rows of x, rows of w, elements of a row */
 void emit_raw_quantized_product(Emit *e, Node *n)
 {
 	const char *rows = emit_dim(e, n->index[0].add), *of = emit_dim(e, n->index[1].add), *k = emit_dim(e, n->index[2].add);
-	emit_line(e, "mx_q4_product(%s, %s, %s, %s, %s, %s, %s, %s, %s, %d, 0, %s);", buf_text(e, n->uses[0]), buf_text(e, n->uses[1]),
-	          buf_text(e, n->uses[2]), buf_text(e, n->uses[3]), buf_text(e, n->buf), buf_text(e, n->src2), rows, of, k, (int)n->number, of);
+	int64_t length = 1, words = 0;
+	dim_is_const(n->index[2].add, &length);
+	dim_is_const(n->uses[1]->type->dim[1], &words);
+	emit_line(e, "%s(%s, %s, %s, %s, %s, %s, %s, %s, %s);", quantized_product(e, n, (int)(words * 32 / length)), buf_text(e, n->uses[0]),
+	          buf_text(e, n->uses[1]), buf_text(e, n->uses[2]), buf_text(e, n->uses[3]), buf_text(e, n->buf), buf_text(e, n->src2), rows,
+	          of, k);
 }

@@ -439,7 +439,8 @@ static double attention_score(const Attention *a, int64_t b, int64_t h, int64_t 
 	int64_t m = b * a->apart[4][0] + h * a->apart[4][1] + i * a->apart[4][2] + j;
 	double s = 0;
 	if (a->kind == 1 && j > i + a->keys - a->queries) return -INFINITY;
-	if (a->kind == 2 && !((const bool *)a->mask->data)[m]) return -3.4028234663852886e38; /* the least f32: a row without any true sees all */
+	if (a->kind == 2 && !((const bool *)a->mask->data)[m])
+		return -3.4028234663852886e38; /* the least f32: a row without any true sees all */
 	for (int64_t d = 0; d < a->depth; d++) s += (double)q[d] * (double)k[d];
 	return s * a->scale + (a->kind == 3 ? (double)((const float *)a->mask->data)[m] : 0);
 }
@@ -484,7 +485,12 @@ static bool eval_raw_attention(LoopFrame *f, const Node *n)
 	return loop_eval_write(f, n->buf, out);
 }
 
-/* --- products with rows packed in 4 bits --- */
+/* --- products with packed rows --- */
+static double number_at(const Tensor *t, int64_t i)
+{
+	return scalar_to_double(tensor_get(t, i));
+}
+
 static bool eval_raw_quantized_product(LoopFrame *f, const Node *n)
 {
 	Tensor *use[4], *out;
@@ -494,19 +500,22 @@ static bool eval_raw_quantized_product(LoopFrame *f, const Node *n)
 	for (int i = 0; i < 4; i++)
 		if (!loop_eval_read(f, n->uses[i], &use[i])) return false;
 	if (!tensor_like(f, n->buf, &out)) return false;
-	const float *x = use[0]->data, *scale = use[2]->data, *bias = use[3]->data;
 	const uint32_t *w = use[1]->data;
-	int64_t rows = size[0], of = size[1], k = size[2], groups = k / n->number;
-	for (int64_t r = 0; r < rows; r++)
-		for (int64_t i = 0; i < of; i++) {
-			double sum = 0;
-			for (int64_t j = 0; j < k; j++) {
-				int64_t g = i * groups + j / n->number;
-				double q = w[(i * k + j) / 8] >> (4 * (j % 8)) & 15;
-				sum += (double)x[r * k + j] * ((double)scale[g] * q + (double)bias[g]);
-			}
-			((float *)out->data)[r * of + i] = (float)sum;
+	int64_t rows = size[0], of = size[1], k = size[2], groups = k / n->number, words = use[1]->shape[1], bits = words * 32 / k;
+	double *row = NEW_ARRAY(f->e->scratch, double, k);
+	for (int64_t i = 0; i < of; i++) {
+		for (int64_t j = 0; j < k; j++) {
+			const uint32_t *at = w + i * words + j * bits / 32;
+			int64_t in = j * bits % 32, g = i * groups + j / n->number;
+			uint32_t q = at[0] >> in | (in + bits > 32 ? at[1] << (32 - in) : 0);
+			row[j] = number_at(use[2], g) * (q & ((1u << bits) - 1)) + number_at(use[3], g);
 		}
+		for (int64_t r = 0; r < rows; r++) {
+			double sum = 0;
+			for (int64_t j = 0; j < k; j++) sum += number_at(use[0], r * k + j) * row[j];
+			tensor_set(out, r * of + i, scalar_from_double(sum, out->dtype));
+		}
+	}
 	return loop_eval_write(f, n->buf, out);
 }
 

@@ -1,8 +1,8 @@
-/* Products with packed rows as one kernel call: kernels/quantized.h. Taken are f32 with 4 bits and few rows of x (a matrix with many is
- * better unpacked once and multiplied); everything else is lowered from the plain body. */
+/* Products with packed rows as one kernel call: kernels/quantized.h. Taken are f32, f16 and bf16 with any number of bits and rows of x;
+ * f64 and a length that is not known are lowered from the plain body. */
 #include "composite.h"
 
-enum { FEW_ROWS = 16, VECTOR = 128 };
+enum { ROWS = 32, BLOCK = 512, GROUPS = 16 }; /* rows of x in scratch, MX_Q_X; mx_q_room counts the same floats */
 
 static const Type *param_type(const Func *f, const char *name)
 {
@@ -10,9 +10,9 @@ static const Type *param_type(const Func *f, const char *name)
 	return k < 0 ? NULL : f->body->param[k]->type;
 }
 
-static bool is_f32(const Type *t)
+static bool is_taken(const Type *t)
 {
-	return t && t->dtype == DT_f32;
+	return t && (t->dtype == DT_f32 || t->dtype == DT_f16 || t->dtype == DT_bf16);
 }
 
 static Dim row_count(DimCtx *c, const Type *x)
@@ -25,10 +25,16 @@ static Dim row_count(DimCtx *c, const Type *x)
 bool matches_quantized_matmul_t(const Func *f)
 {
 	const Type *x = param_type(f, "x"), *w = param_type(f, "w"), *s = param_type(f, "scales"), *b = param_type(f, "biases");
-	int64_t rows, k, group;
-	if (!is_f32(x) || !is_f32(s) || s != b || !w || w->rank != 2 || s->rank != 2 || x->rank < 1 || f->body->nparam != 4) return false;
-	if (!composite_is(f, "bits", "4") || !dim_is_const(x->dim[x->rank - 1], &k) || !dim_is_const(s->dim[1], &group) || !group) return false;
-	return !dim_is_const(row_count(f->module->dims, x), &rows) || rows <= FEW_ROWS;
+	int64_t k, groups;
+	if (!is_taken(x) || !is_taken(s) || s != b || !w || w->rank != 2 || s->rank != 2 || x->rank < 1 || f->body->nparam != 4) return false;
+	return dim_is_const(x->dim[x->rank - 1], &k) && dim_is_const(s->dim[1], &groups) && groups && k;
+}
+
+/* Rows of x that are prepared at a time: all where few are known to be there. */
+static Dim rows_at_once(DimCtx *c, Dim rows)
+{
+	int64_t n;
+	return dim_is_const(rows, &n) && n < ROWS ? rows : dim_int(c, ROWS);
 }
 
 void lower_composite_quantized_matmul_t(Lower *L, Op *call, Buf *out)
@@ -51,6 +57,7 @@ void lower_composite_quantized_matmul_t(Lower *L, Op *call, Buf *out)
 	node->index = arena_copy(L->a, sizes, sizeof sizes);
 	node->nindex = 3;
 	node->number = k / groups;
-	Dim room = dim_scale(L->dims, sizes[0].add, (k + VECTOR - 1) / VECTOR * VECTOR + 2 * groups, 1);
+	const int64_t each = (k / BLOCK + 1) * BLOCK + 2 * ((groups + GROUPS - 1) / GROUPS * GROUPS);
+	Dim room = dim_scale(L->dims, rows_at_once(L->dims, sizes[0].add), each, 1);
 	node->src2 = lower_buf(L, BUF_ARENA, type_get(L->m, DT_f32, 1, &room), NULL, "quantized_room");
 }

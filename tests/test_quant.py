@@ -1,6 +1,8 @@
 """Quantisation against MLX: packed words, scales and biases exactly, dequantised values exactly, products to rounding; derivatives of the
 product against those of the dequantised matrix; vmap against a loop; whole models."""
+import pathlib
 import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -9,6 +11,7 @@ from std_tools import leaves, mx, run, type_of
 
 import mlx.nn as nn
 
+HERE = pathlib.Path(__file__).resolve().parent
 BITS = (2, 3, 4, 5, 6, 8)
 
 
@@ -212,62 +215,101 @@ def test_packed_layers_have_no_gradient_but_their_bias(mlxcc, tmp_path):
     assert r.returncode == 0, r.stdout + r.stderr
 
 
-# --- the kernel in emitted C: x of few rows times packed rows ----------------------------------------------------------------------------------
-BUILDS = ["gcc -O0", "gcc -O2", "gcc -O3 -march=native", "clang -O2 -march=native", "clang -O2", "gcc -O2 -DMLXCC_SCALAR",
-          *(["gcc -O2 -mavx2 -mfma"] if " avx2 " in open("/proc/cpuinfo").read() else []),
-          *(["gcc -O2 -march=native -mno-avx512vnni"] if " avx512_vnni " in open("/proc/cpuinfo").read() else [])]
-DRIVER = """#include "t.h"
-#include <math.h>
-#include <stdio.h>
-#include <stdlib.h>
-static void *get(const char *n, size_t size) {
-  FILE *f = fopen(n, "rb"); void *p = malloc(size);
-  if (!f || fread(p, 1, size, f) != size) exit(3);
-  fclose(f); return p;
-}
-int main(void) {
-  enum { M = %d, N = %d, K = %d, G = %d };
-  float *y = (float *)malloc(4 * M * N), *w = (float *)get("want", 4 * M * N), *near = (float *)get("near", 4 * M * N); int i, bad = 0;
-  t_main((float *)get("x", 4 * M * K), (uint32_t *)get("w", N * K / 2), (float *)get("s", 4 * N * K / G), (float *)get("b", 4 * N * K / G), y, malloc(1 << 20));
-  for (i = 0; i < M * N; i++) bad += !(fabsf(y[i] - w[i]) <= near[i]);
-  return bad > 0;
-}
-"""
+# --- the kernel in emitted C ---------------------------------------------------------------------------------------------------------------------
+CPU = open("/proc/cpuinfo").read()
+BUILDS = ["gcc -O0 -march=native", "gcc -O2", "gcc -O3 -march=native", "clang -O2 -march=native", "clang -O2", "gcc -O2 -DMLXCC_SCALAR", "gcc -O2 -msse4.2",
+          *(["gcc -O2 -mavx2 -mfma", "clang -O2 -mavx2 -mfma -mf16c"] if " avx2 " in CPU else []),
+          *(["gcc -O2 -march=native -mno-avx512vbmi -mno-avx512vnni", "clang -O2 -march=native -mno-avx512vbmi",
+             "gcc -O2 -mavx2 -mfma -mavx512f -mavx512vl -mavx512vnni -DMX_W=8"] if " avx512_vnni " in CPU else [])]
+# rows of x, rows of w, elements, group, bits, dtypes of x and of scales
+KERNELS = [(1, 19, 256, 64, 4, "f32", "f32"), (3, 4, 96, 32, 4, "f32", "f32"), (1, 7, 1184, 32, 4, "f32", "f32"), (35, 9, 128, 128, 4, "f32", "f32"), (1, 3, 32, 32, 4, "f32", "f32"),
+           *[(2, 5, k, g, b, "f32", "f32") for b in (1, 2, 3, 5, 6, 8) for k, g in ((544, 32), (320, 64))], *[(2, 5, 2304, 128, b, "f32", "f32") for b in (2, 3, 8)],
+           (2, 5, 192, 64, 4, "f16", "f16"), (2, 5, 192, 64, 8, "bf16", "bf16"), (1, 6, 192, 32, 3, "f32", "f16"), (1, 6, 192, 32, 4, "f32", "bf16")]
 
 
-@pytest.mark.parametrize("rows,k,group", [(1, 256, 64), (3, 96, 32), (1, 384, 128), (2, 64, 64), (1, 32, 32), (1, 4160, 64)])
-def test_kernel(mlxcc, tmp_path, rows, k, group):
-    n = 19
-    rng = np.random.default_rng(k)
-    x = (rng.standard_normal((rows, k)) * np.exp(4 * rng.standard_normal((rows, k)))).astype(np.float32)  # of very different sizes
-    x[0, :group] = 0 if k > group else x[0, :group]
-    q, s, b = packed(rng.standard_normal((n, k)).astype(np.float32), group, 4)
-    f = tmp_path / "t.mx"
-    f.write_text(f"export fn main(x: f32[{rows}, {k}], w: {type_of(q)}, s: {type_of(s)}, b: {type_of(b)}) {{ return quantized_matmul(x, w, s, b, group_size={group}); }}")
-    subprocess.run([mlxcc, str(f), "-o", str(tmp_path / "t.c")], check=True)
-    assert "mx_q4_product(x" in (tmp_path / "t.c").read_text()
-    wide = np.array(mx.dequantize(mx.array(q), mx.array(s), mx.array(b), group_size=group, bits=4), dtype=np.float64)
-    levels = abs(s).repeat(group, 1) * 15 + abs(b).repeat(group, 1)  # what is added up before the biases cancel most of it
-    for name, a in [("x", x), ("w", q), ("s", s), ("b", b), ("want", (x @ wide.T).astype(np.float32)), ("near", (2e-6 * (abs(x) @ levels.T)).astype(np.float32))]:
-        np.ascontiguousarray(a).tofile(tmp_path / name)
-    (tmp_path / "main.c").write_text(DRIVER % (rows, n, k, group))
-    for build in BUILDS:
-        compiler, *flags = build.split()
-        subprocess.run([compiler, "-std=c99", *flags, "-Wall", "-Wextra", "-Wconversion", "-pedantic", "-Werror", "t.c", "main.c", "-o", "t", "-lm"], cwd=tmp_path, check=True)
-        assert subprocess.run(["./t"], cwd=tmp_path).returncode == 0, build
+def narrow(a, dtype):
+    """a rounded to dtype, as numpy holds it (bf16: the bits)."""
+    if dtype != "bf16":
+        return a.astype({"f32": np.float32, "f16": np.float16}[dtype])
+    u = a.astype(np.float32).view(np.uint32)
+    return ((u + 0x7FFF + (u >> 16 & 1)) >> 16).astype(np.uint16)
 
 
-def test_kernel_or_plain_form(mlxcc, tmp_path):
-    """Any number of rows calls the kernel, many rows known before do not; nan and inf are seen."""
-    f = tmp_path / "t.mx"
-    text = "export fn main(x: f32[{}, 64], w: u32[8, 8], s: f32[8, 1], b: f32[8, 1]) {{ return quantized_matmul(x, w, s, b); }}"
-    for rows, called in [("N", True), ("16", True), ("17", False)]:
-        f.write_text(text.format(rows))
-        subprocess.run([mlxcc, str(f), "-o", str(tmp_path / "t.c")], check=True)
-        assert ("mx_q4_product(x" in (tmp_path / "t.c").read_text()) == called
+def widened(a, dtype):
+    return (a.astype(np.uint32) << 16).view(np.float32).astype(np.float64) if dtype == "bf16" else a.astype(np.float64)
+
+
+def unpacked(q, bits):
+    """Codes of packed rows: a row's bits, the lowest first."""
+    flat = np.unpackbits(q.view(np.uint8), axis=-1, bitorder="little")
+    return (flat.reshape(*q.shape[:-1], -1, bits) << np.arange(bits, dtype=np.uint8)).sum(-1, dtype=np.int64)
+
+
+def kernel_case(i, exact):
+    """Operands, the product in float64 and how far a result may be from it."""
+    m, n, k, group, bits, dtype, sdtype = KERNELS[i]
+    rng = np.random.default_rng(i)
+    x = narrow((rng.standard_normal((m, k)) * np.exp(2 * rng.standard_normal((m, k)))).clip(-3e4, 3e4), dtype)
+    if m > 1:
+        x[0, :32] = 0
+        x[1, :] = narrow(x[1] * 1e-37, dtype) if dtype == "f32" else x[1]  # groups of the least numbers
+    q = rng.integers(0, 1 << 32, (n, k * bits // 32), dtype=np.uint32)
+    s = narrow(rng.standard_normal((n, k // group)) * 2.0**-bits, sdtype)
+    b = narrow(rng.standard_normal((n, k // group)), sdtype)
+    wide = np.float64(1) * unpacked(q, bits) * widened(s, sdtype).repeat(group, 1) + widened(b, sdtype).repeat(group, 1)
+    levels = abs(widened(s, sdtype)).repeat(group, 1) * (2**bits - 1) + abs(widened(b, sdtype)).repeat(group, 1)
+    xw = widened(x, dtype)
+    want = xw @ wide.T
+    near = 1e-6 * (abs(xw) @ levels.T) + 2.0**-118 * k
+    if not exact:  # docs/numerics.md: x is rounded to steps of its group's largest / 32512
+        step = np.maximum(abs(xw).reshape(m, -1, group).max(-1) / 32512, 2.0**-100).repeat(group, 1)
+        near = near + 0.505 * (step @ abs(wide).T)
+    near = near + {"f32": 0, "f16": abs(want) * 2.0**-11 + 2.0**-25, "bf16": abs(want) * 2.0**-8}[dtype]
+    return (x, q, s, b), want, near
+
+
+@pytest.fixture(scope="module", params=["on", "off"])
+def kernels(request, mlxcc, tmp_path_factory):
+    where = tmp_path_factory.mktemp("kernels")
+    text = ""
+    for i, (m, n, k, group, bits, dtype, sdtype) in enumerate(KERNELS):
+        text += f"export fn kernel{i}(x: {dtype}[{m}, {k}], w: u32[{n}, {k * bits // 32}], s: {sdtype}[{n}, {k // group}], b: {sdtype}[{n}, {k // group}]) {{\n" \
+            f"  return quantized_matmul(x, w, s, b, group_size={group}, bits={bits});\n}}\n"
+    (where / "t.mx").write_text(text)
+    subprocess.run([mlxcc, str(where / "t.mx"), "-o", str(where / "t.c"), f"--fma={request.param}"], check=True)
+    assert (where / "t.c").read_text().count("mx_q_product(x") == len({k[3:] for k in KERNELS})
+    data = {"calls": len(KERNELS)}
+    for i, kernel in enumerate(KERNELS):
+        operands, want, _ = kernel_case(i, True)
+        for j, a in enumerate(operands):
+            data[f"{i}_{j}"] = a
+        data[f"{i}_shape"], data[f"{i}_dtype"] = want.shape, {"f32": "float32", "f16": "float16", "bf16": "uint16"}[kernel[5]]
+    np.savez(where / "in.npz", **data)
+    return where, request.param == "off"
+
+
+@pytest.mark.parametrize("build", BUILDS)
+def test_kernel(kernels, build):
+    """Every compiler and width, guard pages behind all operands, warnings as errors; with --fma=off x is not rounded."""
+    where, exact = kernels
+    compiler, *flags = build.split()
+    subprocess.run([compiler, "-std=c99", *flags, "-Wall", "-Wextra", "-Wconversion", "-pedantic", "-Werror", "-shared", "-fPIC", "t.c", "-o", "t.so", "-lm"], cwd=where, check=True)
+    done = subprocess.run([sys.executable, str(HERE / "guarded_calls.py"), "./t.so", "in.npz", "out.npz"], cwd=where, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr[-2000:]
+    with np.load(where / "out.npz") as out:
+        for i, kernel in enumerate(KERNELS):
+            _, want, near = kernel_case(i, exact)
+            far = abs(widened(out[str(i)], kernel[5]) - want)
+            assert (far <= near).all(), (kernel, float((far / near).max()))
+
+
+def test_kernel_takes_numbers_that_are_none(mlxcc, tmp_path):
+    """Any number of rows; nan and inf are seen, by their rows only."""
+    text = "export fn main(x: f32[N, 64], w: u32[8, 8], s: f32[8, 1], b: f32[8, 1]) { return quantized_matmul(x, w, s, b); }"
     q, s, b = packed(np.random.default_rng(2).standard_normal((8, 64)).astype(np.float32), 64, 4)
     x = np.random.default_rng(3).standard_normal((5, 64)).astype(np.float32)
     x[1, 7], x[2, 9] = np.nan, np.inf
-    got = run(mlxcc, tmp_path, text.format("N"), "main", interp=False, x=x, w=q, s=s, b=b)["out"]
+    x[4] = 3e38 * np.sign(x[4])
+    got = run(mlxcc, tmp_path, text, "main", interp=False, x=x, w=q, s=s, b=b)["out"]
     assert not np.isfinite(got[1:3]).any() and np.isnan(got[1]).all()
-    assert np.isfinite(np.delete(got, [1, 2], axis=0)).all()
+    assert np.isfinite(got[[0, 3]]).all()
