@@ -54,7 +54,9 @@ MX_INLINE void mx_conv_tile(const int m, const mx_taps *t, const float *x, ptrdi
 		const float *a = x + d * t->xd + h * t->xh + j * t->xw, *b = w + d * t->wd + h * t->wh + j * t->ww;
 		MX_NO_UNROLL for (ptrdiff_t k = 0; k < t->run; k++, b += 32)
 		{
-			const mx_vf b0 = mx_ld_f32(b), b1 = mx_ld_f32(b + MX_W);
+			mx_vf b0 = mx_ld_f32(b), b1 = mx_ld_f32(b + MX_W);
+			MX_KEEP(b0);
+			MX_KEEP(b1);
 			MX_UNROLL(14) for (int i = 0; i < m; i++)
 			{
 				const mx_vf f = mx_bc_f32(a[i * xs + k]);
@@ -460,7 +462,9 @@ MX_INLINE void mx_grad_tile(const int m, const float *x, ptrdiff_t xr, ptrdiff_t
 		const float *a = x + r * xr, *b = g + r * gr;
 		MX_NO_UNROLL for (ptrdiff_t k = 0; k < n; k++, a += px, b += 32)
 		{
-			const mx_vf b0 = mx_ld_f32(b), b1 = mx_ld_f32(b + MX_W);
+			mx_vf b0 = mx_ld_f32(b), b1 = mx_ld_f32(b + MX_W);
+			MX_KEEP(b0);
+			MX_KEEP(b1);
 			MX_UNROLL(14) for (int i = 0; i < m; i++)
 			{
 				const mx_vf f = mx_bc_f32(a[i]);

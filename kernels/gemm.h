@@ -49,13 +49,13 @@ enum { NAME_KC = 768, NAME_PANEL = 2 * 64 / sizeof(T), NAME_NR = NAME_NV * W };
 #define NAME_FMA(r) x = BC(p[r * 16]); c##r##_0 += x * b0; c##r##_1 += x * b1; c##r##_2 += x * b2; c##r##_3 += x * b3;
 #define NAME_ADD(r) NAME_ADD1(r, 0) NAME_ADD1(r, 1) NAME_ADD1(r, 2) NAME_ADD1(r, 3)
 #define NAME_PUT(r) ST(c + r * cs, c##r##_0); ST(c + r * cs + js, c##r##_1); ST(c + r * cs + 2 * js, c##r##_2); ST(c + r * cs + 3 * js, c##r##_3);
-#define NAME_LOAD const V b0 = LD(b), b1 = LD(b + W), b2 = LD(b + 2 * W), b3 = LD(b + 3 * W);
+#define NAME_LOAD V b0 = LD(b), b1 = LD(b + W), b2 = LD(b + 2 * W), b3 = LD(b + 3 * W); MX_KEEP(b0); MX_KEEP(b1); MX_KEEP(b2); MX_KEEP(b3);
 #else
 #define NAME_ZERO(r) V c##r##_0 = BC(0), c##r##_1 = BC(0);
 #define NAME_FMA(r) x = BC(p[r * 16]); c##r##_0 += x * b0; c##r##_1 += x * b1;
 #define NAME_ADD(r) NAME_ADD1(r, 0) NAME_ADD1(r, 1)
 #define NAME_PUT(r) ST(c + r * cs, c##r##_0); ST(c + r * cs + js, c##r##_1);
-#define NAME_LOAD const V b0 = LD(b), b1 = LD(b + W);
+#define NAME_LOAD V b0 = LD(b), b1 = LD(b + W); MX_KEEP(b0); MX_KEEP(b1);
 #endif
 #define NAME_ADD1(r, v) c##r##_##v += LD(c + r * cs + v * js);
 
@@ -368,13 +368,13 @@ static inline void NAME_##MR##x##NV(ptrdiff_t K, const S *restrict a, ptrdiff_t 
 #define NAME_ROWS_3(X) X(0) X(1) X(2)
 #define NAME_ROWS_4(X) X(0) X(1) X(2) X(3)
 #define NAME_ZERO1(r) V c##r##_0 = BC(0);
-#define NAME_LOAD1 const V b0 = LDS(b);
+#define NAME_LOAD1 V b0 = LDS(b); MX_KEEP(b0);
 #define NAME_FMA1(r) x = BC(LOAD(a[r * am])); c##r##_0 += x * b0;
 #define NAME_PUT1(r) ST(c + r * cm, c##r##_0);
 #if MX_W == 16 || defined __aarch64__
 enum { NAME_NV = 4 };
 #define NAME_ZERO4(r) V c##r##_0 = BC(0), c##r##_1 = BC(0), c##r##_2 = BC(0), c##r##_3 = BC(0);
-#define NAME_LOAD4 const V b0 = LDS(b), b1 = LDS(b + W), b2 = LDS(b + 2 * W), b3 = LDS(b + 3 * W);
+#define NAME_LOAD4 V b0 = LDS(b), b1 = LDS(b + W), b2 = LDS(b + 2 * W), b3 = LDS(b + 3 * W); MX_KEEP(b0); MX_KEEP(b1); MX_KEEP(b2); MX_KEEP(b3);
 #define NAME_FMA4(r) x = BC(LOAD(a[r * am])); c##r##_0 += x * b0; c##r##_1 += x * b1; c##r##_2 += x * b2; c##r##_3 += x * b3;
 #define NAME_PUT4(r) ST(c + r * cm, c##r##_0); ST(c + r * cm + W, c##r##_1); ST(c + r * cm + 2 * W, c##r##_2); ST(c + r * cm + 3 * W, c##r##_3);
 NAME_TILE(1, 4)
@@ -385,7 +385,7 @@ NAME_TILE(4, 4)
 #else
 enum { NAME_NV = 2 };
 #define NAME_ZERO2(r) V c##r##_0 = BC(0), c##r##_1 = BC(0);
-#define NAME_LOAD2 const V b0 = LDS(b), b1 = LDS(b + W);
+#define NAME_LOAD2 V b0 = LDS(b), b1 = LDS(b + W); MX_KEEP(b0); MX_KEEP(b1);
 #define NAME_FMA2(r) x = BC(LOAD(a[r * am])); c##r##_0 += x * b0; c##r##_1 += x * b1;
 #define NAME_PUT2(r) ST(c + r * cm, c##r##_0); ST(c + r * cm + W, c##r##_1);
 NAME_TILE(1, 2)
