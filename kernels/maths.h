@@ -64,11 +64,12 @@ static inline float mx_pmin_f32(float a, float b)
 }
 
 /* @def mx_times_pow2_f32 */
-/* p * 2^n for -252 <= n <= 254, in two steps, so that the result may be subnormal or infinite and is rounded once. */
-static inline float mx_times_pow2_f32(float p, uint32_t n)
+/* p * 2^n for -252 <= n <= 254, in two steps, so that the result may be subnormal or infinite and is rounded once. The low nine bits of u
+ * are n + 254, those above them are zero or leave with the shifts. */
+static inline float mx_times_pow2_f32(float p, uint32_t u)
 {
-	const uint32_t half = (n + 256u) >> 1; /* n/2 + 128 */
-	return p * mx_from_bits_f32((half - 1u) << 23) * mx_from_bits_f32((n - half + 255u) << 23);
+	const uint32_t half = u >> 1;
+	return p * mx_from_bits_f32(half << 23) * mx_from_bits_f32((u - half) << 23);
 }
 
 /* @def mx_high_f32 */
@@ -80,57 +81,58 @@ static inline float mx_high_f32(float x) /* the leading 12 bits: products of two
 /* ---- exponentials ---- */
 
 /* @def mx_exp_part_f32 */
-/* e^x = 2^n p, p in [0.70, 1.42], for |x| < 128 log(2). Adding 1.5 * 2^23 rounds to an integer, whose low bits are those of the sum; n
- * log(2) is subtracted in two parts, the first of them exact. */
-static inline float mx_exp_part_f32(float x, uint32_t *n)
+/* s e^x = 2^n p, p / s in [0.70, 1.42], for |x| < 128 log(2). Adding 1.5 * 2^23 rounds to an integer, whose low bits are those of the sum:
+ * `magic` is that and an even bias more, so that the low bits of *u are n + bias, ready to be shifted into an exponent. n log(2) is
+ * subtracted in two parts, the first of them exact. s is a power of two, as a factor of each coefficient. */
+static inline float mx_exp_part_f32(float x, float magic, float s, uint32_t *u)
 {
-	const float t = x * 1.44269502f + 12582912.0f, k = t - 12582912.0f;
-	*n = mx_bits_f32(t) - 0x4b400000u;
+	const float t = x * 1.44269502f + magic, k = t - magic;
+	*u = mx_bits_f32(t);
 	float r = x - k * 0.693145752f;
 	r = r - k * 1.42860677e-6f;
-	float p = r * 0.00019742691f + 0.0013935934f;
-	p = p * r + 0.008333569f;
-	p = p * r + 0.041666456f;
-	p = p * r + 0.16666666f;
-	p = p * r + 0.5f;
-	p = p * r + 1.0f;
-	return p * r + 1.0f;
+	float p = r * (s * 0.0013863955f) + s * 0.008368171f;
+	p = p * r + s * 0.041667253f;
+	p = p * r + s * 0.16666529f;
+	p = p * r + s * 0.5f;
+	p = p * r + s;
+	return p * r + s;
 }
 
 /* @def mx_exp_f32 */
 static inline float mx_exp_f32(float x)
 {
-	uint32_t n;
-	const float p = mx_exp_part_f32(mx_pmin_f32(MX_K(89.0f), mx_pmax_f32(MX_K(-104.0f), x)), &n);
-	return mx_times_pow2_f32(p, n);
+	uint32_t u;
+	const float c = mx_pmin_f32(MX_K(89.0f), mx_pmax_f32(MX_K(-104.0f), x));
+	const float p = mx_exp_part_f32(c, MX_K(12583166.0f), MX_K(1.0f), &u); /* 254 more */
+	return mx_times_pow2_f32(p, u);
 }
 
 /* @def mx_exp_neg_f32 */
-/* mx_exp_f32 of x <= 0, to the bit: 2^(n+64) is never subnormal then, and the product with 2^-64 is the one that rounds. */
+/* mx_exp_f32 of x <= 0, to the bit: 2^(n+63) is never subnormal then, and the product with 2^-63 is the one that rounds. */
 static inline float mx_exp_neg_f32(float x)
 {
-	uint32_t n;
-	const float p = mx_exp_part_f32(mx_pmax_f32(MX_K(-104.0f), x), &n);
-	return p * mx_from_bits_f32((n + 191u) << 23) * 5.42101086e-20f;
+	uint32_t u;
+	const float p = mx_exp_part_f32(mx_pmax_f32(MX_K(-104.0f), x), MX_K(12583102.0f), MX_K(1.08420217e-19f), &u); /* 127 + 63 more */
+	return p * mx_from_bits_f32(u << 23);
 }
 
 /* @def mx_exp_mid_f32 */
 /* For sums like 1 + e^x, which don't see results below 2^-124; exact infinity. */
 static inline float mx_exp_mid_f32(float x)
 {
-	uint32_t n;
-	const float p = mx_exp_part_f32(mx_pmin_f32(MX_K(89.0f), mx_pmax_f32(MX_K(-86.0f), x)), &n);
-	return (p + p) * mx_from_bits_f32((n + 126u) << 23);
+	uint32_t u;
+	const float c = mx_pmin_f32(MX_K(89.0f), mx_pmax_f32(MX_K(-86.0f), x));
+	const float p = mx_exp_part_f32(c, MX_K(12583038.0f), MX_K(2.0f), &u); /* 126 more: e^89 has n = 128 */
+	return p * mx_from_bits_f32(u << 23);
 }
 
 /* @def mx_exp2_part_f32 */
 static inline float mx_exp2_part_f32(float r) /* 2^r, |r| <= 0.505 */
 {
-	float p = r * 1.4450883e-05f + 0.00015453283f;
-	p = p * r + 0.0013337508f;
-	p = p * r + 0.009618085f;
-	p = p * r + 0.055504054f;
-	p = p * r + 0.2402265f;
+	float p = r * 0.00015329236f + 0.001339189f;
+	p = p * r + 0.009618503f;
+	p = p * r + 0.05550358f;
+	p = p * r + 0.24022648f;
 	p = p * r + 0.6931472f;
 	return p * r + 1.0f;
 }
@@ -138,8 +140,8 @@ static inline float mx_exp2_part_f32(float r) /* 2^r, |r| <= 0.505 */
 /* @def mx_exp2_f32 */
 static inline float mx_exp2_f32(float x)
 {
-	const float c = mx_pmin_f32(MX_K(129.0f), mx_pmax_f32(MX_K(-151.0f), x)), t = c + 12582912.0f;
-	return mx_times_pow2_f32(mx_exp2_part_f32(c - (t - 12582912.0f)), mx_bits_f32(t) - 0x4b400000u);
+	const float c = mx_pmin_f32(MX_K(129.0f), mx_pmax_f32(MX_K(-151.0f), x)), t = c + 12583166.0f;
+	return mx_times_pow2_f32(mx_exp2_part_f32(c - (t - 12583166.0f)), mx_bits_f32(t));
 }
 
 /* @def mx_expm1_f32 */
@@ -147,7 +149,7 @@ static inline float mx_exp2_f32(float x)
 static inline float mx_expm1_f32(float x)
 {
 	const float c = mx_pmin_f32(MX_K(89.0f), mx_pmax_f32(MX_K(-25.0f), x));
-	const float t = c * 1.44269502f + 12582912.0f, k = t - 12582912.0f;
+	const float t = c * 1.44269502f + 12583038.0f, k = t - 12583038.0f; /* 126 more */
 	float r = c - k * 0.693145752f;
 	r = r - k * 1.42860677e-6f;
 	float p = r * 0.00019766994f + 0.0013933228f;
@@ -155,7 +157,7 @@ static inline float mx_expm1_f32(float x)
 	p = p * r + 0.041666485f;
 	p = p * r + 0.16666666f;
 	p = p * r + 0.5f;
-	const float q = r + r * (r * p), s = mx_from_bits_f32((mx_bits_f32(t) - 0x4b400000u + 126u) << 23), y = s * q + (s - 0.5f);
+	const float q = r + r * (r * p), s = mx_from_bits_f32(mx_bits_f32(t) << 23), y = s * q + (s - 0.5f);
 	return copysignf(MX_SEL(fabsf(x) < 0.34f, q, y + y), x);
 }
 
@@ -163,20 +165,30 @@ static inline float mx_expm1_f32(float x)
 /* e^x / (1 + e^x) = p / (2^-n + p), both halves times 2^-24, so that n may be -150: the division makes subnormal results. */
 static inline float mx_sigmoid_f32(float x)
 {
-	uint32_t n;
-	const float p = mx_exp_part_f32(mx_pmin_f32(MX_K(60.0f), mx_pmax_f32(MX_K(-104.0f), x)), &n) * 5.96046448e-8f;
-	return p / (mx_from_bits_f32((103u - n) << 23) + p);
+	uint32_t u;
+	const float c = mx_pmin_f32(MX_K(60.0f), mx_pmax_f32(MX_K(-104.0f), x));
+	const float p = mx_exp_part_f32(c, MX_K(12582912.0f), MX_K(5.96046448e-8f), &u);
+	return p / (mx_from_bits_f32((103u - u) << 23) + p);
 }
 
 /* @def mx_tanh_f32 */
-static inline float mx_tanh_f32(float x) /* odd polynomial below 0.625, else 1 - 2 / (e^2|x| + 1) */
+/* Odd polynomial below 0.625, else 1 - 2 / (e^2|x| + 1), which is 1 from 9.02 on. |x| = n log(2) / 2 + r: what rounding the constant loses
+ * does not show behind the division. */
+static inline float mx_tanh_f32(float x)
 {
-	const float a = fabsf(x), z = x * x;
+	const float z = x * x, a = fabsf(x), c = mx_pmin_f32(MX_K(9.1f), a), t = c * 2.88539004f + 12583039.0f, k = t - 12583039.0f;
+	const float r = c - k * 0.34657359f;
+	float e = r * 0.088729312f + 0.26778147f;
+	e = e * r + 0.66667604f;
+	e = e * r + 1.3333223f;
+	e = e * r + 2.0f;
+	e = e * r + 2.0f;
+	e = e * r + 1.0f;
+	const float big = copysignf(1.0f - 2.0f / (e * mx_from_bits_f32(mx_bits_f32(t) << 23) + 1.0f), x); /* n + 127 */
 	float p = z * -0.0056948606f + 0.02063007f;
 	p = p * z - 0.05373695f;
 	p = p * z + 0.13331409f;
 	p = p * z - 0.3333328f;
-	const float big = copysignf(1.0f - 2.0f / (mx_exp_mid_f32(a + a) + 1.0f), x);
 	return MX_SEL(a < 0.625f, p * z * x + x, big);
 }
 
@@ -188,7 +200,7 @@ static inline float mx_sinh_f32(float x) /* with h = e^|x| / 2, which overflows 
 	float p = z * 2.7846927e-06f + 0.00019842575f;
 	p = p * z + 0.008333311f;
 	p = p * z + 0.16666667f;
-	const float m = mx_exp_part_f32(mx_pmin_f32(MX_K(91.0f), a), &n), h = mx_times_pow2_f32(m, n - 1u);
+	const float m = mx_exp_part_f32(mx_pmin_f32(MX_K(91.0f), a), MX_K(12583166.0f), MX_K(0.5f), &n), h = mx_times_pow2_f32(m, n);
 	return MX_SEL(a < 1.0f, p * z * x + x, copysignf(h - 0.25f / h, x));
 }
 
@@ -196,7 +208,7 @@ static inline float mx_sinh_f32(float x) /* with h = e^|x| / 2, which overflows 
 static inline float mx_cosh_f32(float x)
 {
 	uint32_t n;
-	const float m = mx_exp_part_f32(mx_pmin_f32(MX_K(91.0f), fabsf(x)), &n), h = mx_times_pow2_f32(m, n - 1u);
+	const float m = mx_exp_part_f32(mx_pmin_f32(MX_K(91.0f), fabsf(x)), MX_K(12583166.0f), MX_K(0.5f), &n), h = mx_times_pow2_f32(m, n);
 	return h + 0.25f / h;
 }
 
@@ -348,7 +360,7 @@ static inline float mx_pow_f32(float a, float b)
 	q = q * r + 0.2402265f;
 	const float u = rh * 0.69311523f, v = 1.0f + u;
 	float y = v + ((u - (v - 1.0f)) + (rh * 3.194809e-05f + (rl * 0.6931472f + q * (r * r))));
-	y = mx_times_pow2_f32(y, mx_bits_f32(w + 12582912.0f) - 0x4b400000u);
+	y = mx_times_pow2_f32(y, mx_bits_f32(w + 12582912.0f) + 254u);
 	/* which b are whole and odd shows in |b| + 2^23 and |b| / 2 + 2^23; from 2^24 on all are even */
 	const float o = fabsf(b), half = o * 0.5f;
 	const int32_t whole = (o >= 8388608.0f) | ((o + 8388608.0f) - 8388608.0f == o);
@@ -560,13 +572,34 @@ static inline float mx_erf_f32(float x)
 	p = p * a - 6.34846687e-1f;
 	p = p * a - 1.28717512e-1f;
 	p = p * a - a;
-	const float big = copysignf(1.0f - mx_exp_neg_f32(mx_pmax_f32(MX_K(-80.0f), p)), x);
+	uint32_t u;
+	const float e = mx_exp_part_f32(mx_pmax_f32(MX_K(-80.0f), p), MX_K(12583038.0f), MX_K(2.0f), &u); /* 126 more */
+	const float big = copysignf(1.0f - e * mx_from_bits_f32(u << 23), x);
 	float q = z * -5.96761703e-4f + 4.99119423e-3f;
 	q = q * z - 2.67681349e-2f;
 	q = q * z + 1.12819925e-1f;
 	q = q * z - 3.76125336e-1f;
 	q = q * z + 1.28379166e-1f;
 	return MX_SEL(a > 0.921875f, big, q * x + x);
+}
+
+/* @def mx_normal_cdf_f32 */
+/* The tail below -|x| as 2^y, y a polynomial whose error grows as the tail shrinks: the absolute error stays below that of rounding a
+ * number near 1. Beyond 5.5 the tail falls to 0 ahead of time. */
+static inline float mx_normal_cdf_f32(float x)
+{
+	const float a = fabsf(x);
+	float y = a * -2.8423834e-06f + 3.946584e-05f;
+	y = y * a - 0.00018659586f;
+	y = y * a - 0.00013593203f;
+	y = y * a + 0.0070620952f;
+	y = y * a - 0.052495241f;
+	y = y * a - 0.45920852f;
+	y = y * a - 1.1511052f;
+	y = mx_pmax_f32(MX_K(-127.0f), y * a - 1.0f); /* 2^-127 becomes 0 */
+	const float t = y + 12583039.0f;              /* 127 more */
+	const float e = mx_exp2_part_f32(y - (t - 12583039.0f)) * mx_from_bits_f32(mx_bits_f32(t) << 23);
+	return MX_SEL(x < 0.0f, e, 1.0f - e);
 }
 
 /* @def mx_erfinv_f32 */

@@ -535,6 +535,12 @@ static inline double mx_sigmoid_f64(double a) /* the exponential never overflows
 	return (a < 0 ? e : 1) / (1 + e);
 }
 
+/* @def mx_normal_cdf_f64 */
+static inline double mx_normal_cdf_f64(double a)
+{
+	return 0.5 * erfc(a * -0.70710678118654752);
+}
+
 /* @def mx_logaddexp_f64 */
 static inline double mx_logaddexp_f64(double a, double b)
 {

@@ -155,6 +155,12 @@ static bool stored_has(Range *r, const Node *load, int depth, Sign *sign)
 	return yes;
 }
 
+static bool is_same(Range *r, const Node *a, const Node *b, int depth)
+{
+	r->naxes = 0;
+	return a == b || same_node(r, a, b, depth);
+}
+
 /* n <= 0 or nan, of floats. */
 static bool never_positive(Range *r, const Node *n, int depth)
 {
@@ -170,6 +176,9 @@ static bool never_positive(Range *r, const Node *n, int depth)
 	case OP_maximum: return never_positive(r, a, depth) && never_positive(r, b, depth);
 	case OP_minimum: return never_positive(r, a, depth) || never_positive(r, b, depth);
 	case OP_mul:
+		if (a->kind == N_OP && a->op == OP_neg && is_same(r, a->arg[0], b, depth)) return true; /* -x * x */
+		if (b->kind == N_OP && b->op == OP_neg && is_same(r, b->arg[0], a, depth)) return true;
+		/* fall through */
 	case OP_div:
 		return (never_positive(r, a, depth) && never_negative(r, b, depth)) || (never_negative(r, a, depth) && never_positive(r, b, depth));
 	case OP_select: return never_positive(r, b, depth) && never_positive(r, n->arg[2], depth);
@@ -189,15 +198,15 @@ static bool never_negative(Range *r, const Node *n, int depth)
 	case OP_abs:
 	case OP_exp:
 	case OP_sqrt:
-	case OP_sigmoid: return true;
+	case OP_sigmoid:
+	case OP_normal_cdf: return true;
 	case OP_neg: return never_positive(r, a, depth);
 	case OP_sub: return never_negative(r, a, depth) && never_positive(r, b, depth);
 	case OP_add:
 	case OP_minimum: return never_negative(r, a, depth) && never_negative(r, b, depth);
 	case OP_maximum: return never_negative(r, a, depth) || never_negative(r, b, depth);
 	case OP_mul:
-		r->naxes = 0;
-		if (a == b || same_node(r, a, b, depth)) return true;
+		if (is_same(r, a, b, depth)) return true;
 		return never_negative(r, a, depth) && never_negative(r, b, depth);
 	case OP_div: return never_negative(r, a, depth) && never_negative(r, b, depth);
 	case OP_select: return never_negative(r, b, depth) && never_negative(r, n->arg[2], depth);

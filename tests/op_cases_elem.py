@@ -88,7 +88,7 @@ FLOAT_NEAR = {
     "pow": (np.power, 1), "atan2": (np.arctan2, 1), "logaddexp": (np.logaddexp, 0), "cbrt": (np.cbrt, 1), "exp": (np.exp, 1), "exp2": (np.exp2, 1),
     "expm1": (np.expm1, 1), "log": (np.log, 1), "log2": (np.log2, 1), "log10": (np.log10, 1.5), "log1p": (np.log1p, 1), "sin": (np.sin, 1), "cos": (np.cos, 1),
     "tan": (np.tan, 1), "sinh": (np.sinh, 2), "cosh": (np.cosh, 2), "tanh": (np.tanh, 2), "asin": (np.arcsin, 1), "acos": (np.arccos, 1), "atan": (np.arctan, 1),
-    "asinh": (np.arcsinh, 2), "acosh": (np.arccosh, 2), "atanh": (np.arctanh, 2), "sigmoid": (None, 3), "erf": (None, 2), "erfinv": (None, 2),
+    "asinh": (np.arcsinh, 2), "acosh": (np.arccosh, 2), "atanh": (np.arctanh, 2), "sigmoid": (None, 3), "erf": (None, 2), "normal_cdf": (None, 2), "erfinv": (None, 2),
 }
 
 
@@ -99,6 +99,8 @@ def float_near(op, d, args):
         return 1 / (1 + np.exp(-args[0].astype(wide)))
     if op == "erf":
         return scipy.special.erf(args[0].astype(np.float64))
+    if op == "normal_cdf":
+        return scipy.special.ndtr(args[0].astype(np.float64))
     if op == "erfinv":
         return scipy.special.erfinv(args[0].astype(np.float64))
     return f(*[a.astype(wide) for a in args])
@@ -113,7 +115,7 @@ COMPLEX = {
 }
 UNARY = {"conj", "exp", "exp2", "log", "log2", "log10", "log1p", "sqrt", "rsqrt", "sin", "cos", "tan", "sinh", "cosh", "tanh", "asin", "acos", "atan", "asinh",
          "acosh", "atanh", "neg", "not", "popcount", "abs", "sign", "floor", "ceil", "round", "trunc", "stop_gradient", "cbrt", "expm1", "sigmoid", "erf",
-         "erfinv", "isnan", "isinf", "real", "imag"}
+         "normal_cdf", "erfinv", "isnan", "isinf", "real", "imag"}
 
 
 def operands(op, d):
@@ -179,6 +181,8 @@ def elem_case(op, d):
     if op == "logaddexp":  # near zero of the result the terms cancel
         eps = float(ml_dtypes.finfo(t).eps)
         return Case(op, args, {}, float_near(op, d, args).astype(t), near(2 * eps, 2 * eps if d in ("f32", "f64") else 0))
+    if op == "normal_cdf" and d != "f64":  # the tail to the left has an absolute error
+        return Case(op, args, {}, float_near(op, d, args).astype(t), near(2 * float(ml_dtypes.finfo(t).eps), 3e-8))
     return Case(op, args, {}, float_near(op, d, args).astype(t), ulps(FLOAT_NEAR[op][1] + (4 if d == "f64" and op in ("erfinv",) else 0)))
 
 

@@ -17,6 +17,8 @@ CASES = [
     ("elu", "where(x > 0, x, exp(minimum(x, 0)) - 1)", ["neg"]),
     ("negated relu", "exp(-maximum(x, 0))", ["neg"]),
     ("another maximum", "exp(x * 2 - max(x, axis=-1, keepdims=true))", [""]),
+    ("negated square", "exp(-x * x)", ["neg"]),
+    ("square, negated behind", "exp(x * -x)", ["neg"]),
     ("maximum of columns", "exp(x - max(x, axis=0, keepdims=true))", [""]),
     ("minimum", "exp(x - min(x, axis=-1, keepdims=true))", [""]),
     ("maximum of neighbours", "exp(x[::-1] - max(x, axis=-1, keepdims=true))", [""]),

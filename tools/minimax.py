@@ -130,9 +130,9 @@ def erfinv_near_one(w):
 H = LN2 / 2 * mp.mpf("1.01")
 ROWS = {
     # e^r = 1 + r + r^2 (c0 + c1 r + ..), |r| <= ln(2)/2
-    "exp": lambda: fit(tail(mp.exp, 2), -H, H, 5, lambda t, y: t * t / mp.exp(t), (0.5,)),
+    "exp": lambda: fit(tail(mp.exp, 2), -H, H, 4, lambda t, y: t * t / mp.exp(t), (0.5,)),
     # 2^r = 1 + r (c0 + c1 r + ..)
-    "exp2": lambda: fit(tail(lambda x: mp.mpf(2)**x, 1), -0.505, 0.505, 6, lambda t, y: abs(t) / mp.mpf(2)**t),
+    "exp2": lambda: fit(tail(lambda x: mp.mpf(2)**x, 1), -0.505, 0.505, 5, lambda t, y: abs(t) / mp.mpf(2)**t),
     # expm1(r) = r + r^2 (c0 + ..)
     "expm1": lambda: fit(tail(mp.expm1, 2), -H, H, 5, relative_to(mp.expm1, 2), (0.5,)),
     # log(1 + f) = f - f^2/2 + f^3 (c0 + c1 f + ..), 1/sqrt(2) <= 1 + f <= sqrt(2)
@@ -147,6 +147,8 @@ ROWS = {
     "tan": lambda: fit(tail(mp.tan, 3, 2), 0, (mp.pi / 4 * mp.mpf("1.005"))**2, 6, relative_to(mp.tan, 3, True)),
     # tanh(x) = x + x^3 (c0 + ..), |x| < 0.625
     "tanh": lambda: fit(tail(mp.tanh, 3, 2), 0, mp.mpf("0.626")**2, 4, relative_to(mp.tanh, 3, True)),
+    # e^2r = 1 + 2 r + r^2 (c0 + c1 r + ..), |r| <= ln(2)/4
+    "tanh_exp": lambda: fit(tail(lambda r: mp.exp(2 * r), 2), -H / 2, H / 2, 4, lambda t, y: t * t / mp.exp(2 * t), (2,)),
     # sinh(x) = x + x^3 (c0 + ..), |x| < 1
     "sinh": lambda: fit(tail(mp.sinh, 3, 2), 0, mp.mpf("1.01")**2, 3, relative_to(mp.sinh, 3, True)),
     # asin(x) = x + x^3 (c0 + ..), |x| <= 0.5625
@@ -155,6 +157,8 @@ ROWS = {
     "atan": lambda: fit(tail(mp.atan, 3, 2), 0, 1, 8, relative_to(mp.atan, 3, True)),
     # atanh(x) = x + x^3 (c0 + ..), |x| <= 1/2
     "atanh": lambda: fit(tail(mp.atanh, 3, 2), 0, mp.mpf("0.501")**2, 5, relative_to(mp.atanh, 3, True)),
+    # log2 of the normal distribution's tail below -t: errors weighed as those of the tail itself
+    "normal_cdf": lambda: fit(lambda t: mp.log(mp.ncdf(-t), 2), 0, mp.mpf("5.5"), 8, lambda t, y: mp.mpf(2)**y * LN2, (-1,)),
     # erfinv(x) = x p(w - 1), w = -log(1 - x^2) < 5
     "erfinv_small": lambda: fit(lambda t: inverse_error_tail(t + 1), -1, 4, 9),
     # .. and x p(sqrt(w) - 3) above
