@@ -1,6 +1,7 @@
 /* mlxcc test: each test block interpreted and as compiled C. The C runs in a child process, so that a crash fails its test only. */
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -44,6 +45,7 @@ static int run_child(Session *s, Native *l, int i, int nout)
 		for (size_t k = 0; k < sizeof signals / sizeof *signals; k++) signal(signals[k], SIG_DFL);
 		if (!freopen("/dev/null", "w", stdout)) _exit(254);
 		int code = native_call(s, l, i, NULL, dim_env_new(s->arena), NEW_ARRAY(s->arena, Tensor *, nout));
+		if (code < 0) abort(); /* no results from a runner */
 		_exit(code > 254 ? 254 : code);
 	}
 	int status;

@@ -201,6 +201,7 @@ static bool compare_native(Session *s, Native *l, int which, const Signature *g,
 	Tensor **got = NEW_ARRAY(s->arena, Tensor *, g->nout);
 	int code = native_call(s, l, which, t->args, t->env, got);
 	if (!code) return compare(s, g, t, got, "as C", worst);
+	if (code < 0) return false;
 	diag(s->diag, DIAG_BUG, NO_LOC, "verify.code", "`%s` returned %d as C; the interpreter has no objection", g->name, code);
 	return false;
 }

@@ -80,6 +80,6 @@ void native_free(Native *l);
 /* Reports what the C function `name` returned: a broken fact, or the assertion (of a checking build) that does not hold. */
 void native_report(Session *s, const char *name, int code);
 /* Calls function `which`. args: by parameter leaf; inout ones are overwritten. results[nout] are allocated in the session's arena, those of
- * inout parameters being the overwritten arguments. Returns the C function's code. */
+ * inout parameters being the overwritten arguments. Returns the C function's code, or -1 after a message. */
 int native_call(Session *s, Native *l, int which, Tensor *const *args, const DimEnv *env, Tensor **results);
 #endif

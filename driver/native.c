@@ -2,7 +2,9 @@
  *
  * The C function of `export fn f(net: Net, x: f32[B,64], lr: f32)` is int P_f(const P_Net *net, const float *x, float lr, …). A struct of a
  * tree holds nothing but one pointer for each leaf, in order; so the wrapper is called with an array of pointers for each argument, and
- * knows only which arguments are numbers. Libraries are kept under a hash of all that they are made from. */
+ * knows only which arguments are numbers. Libraries are kept under a hash of all that they are made from.
+ *
+ * With MLXCC_RUNNER (runner.h) the same text becomes an executable for another machine, and calls go through that. */
 #include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -15,17 +17,21 @@
 #include "../codegen/codegen.h"
 #include "../passes/loop.h"
 #include "interp.h"
+#include "runner.h"
 
 #define PREFIX "run"
+static const char *const flags_always[] = {"-std=gnu99", "-O2", "-ffp-contract=off", "-w"};
+static const char *const flags_here[] = {
 #if defined __x86_64__
-#define NATIVE "-march=native",
-#else
-#define NATIVE /* every compiler there knows what the machine has at least */
+    "-march=native", /* elsewhere every compiler knows what the machine has at least */
 #endif
-#define CFLAGS "-std=gnu99", "-O2", NATIVE "-ffp-contract=off", "-fPIC", "-shared", "-w"
+    "-fPIC", "-shared"};
+enum { NALWAYS = sizeof flags_always / sizeof *flags_always, NHERE = sizeof flags_here / sizeof *flags_here };
 
 struct Native {
-	void *handle;
+	void *handle;        /* of the library */
+	const char *program; /* the executable, where there is a runner: then neither the handle nor the functions */
+	bool kept;
 	int (*call)(int which, void **p, const ptrdiff_t *d, void *arena);
 	size_t (*arena)(int which, const ptrdiff_t *d);
 	const Signature *sig;
@@ -124,14 +130,14 @@ static const char *cache_folder(Arena *a)
 /* Runs the compiler; its messages go to `log`. Its exit status, 127 where it is not there. */
 static int run_compiler(Session *s, const char *cc, const char *source, const char *to, const char *log)
 {
-	static const char *const flags[] = {CFLAGS};
 	VEC(const char *) argv = {0};
 	char *words = arena_strdup(s->arena, cc), *rest = NULL;
 	/* what CC says behind the compiler's name comes last: CC="gcc -O3" */
 	for (char *w = strtok_r(words, " ", &rest); w; w = strtok_r(NULL, " ", &rest)) {
 		bool first = argv.n == 0;
 		VEC_PUSH(s->arena, argv, w);
-		for (size_t i = 0; first && i < sizeof flags / sizeof *flags; i++) VEC_PUSH(s->arena, argv, flags[i]);
+		for (int i = 0; first && i < NALWAYS; i++) VEC_PUSH(s->arena, argv, flags_always[i]);
+		for (int i = 0; first && !runner_command() && i < NHERE; i++) VEC_PUSH(s->arena, argv, flags_here[i]);
 	}
 	const char *last[] = {"-o", to, source, "-lm", NULL};
 	for (size_t i = 0; i < sizeof last / sizeof *last; i++) VEC_PUSH(s->arena, argv, last[i]);
@@ -192,6 +198,7 @@ static bool compile(Session *s, const char *cc, const StrBuf *c, const char *fol
 
 static bool load(Session *s, Native *l, const char *path)
 {
+	if (runner_command()) return l->program = path, true;
 	l->handle = dlopen(path, RTLD_NOW | RTLD_LOCAL);
 	if (!l->handle) return session_fail(s, "run.load", "cannot load the compiled code: %s", dlerror()), false;
 	*(void **)&l->call = dlsym(l->handle, "mx_call");
@@ -217,9 +224,10 @@ static const char *machine(Session *s)
 
 Native *native_build(Session *s, const Signature *sig, int n, bool check, bool no_fma)
 {
-	const char *cc = getenv("CC"), *flags = "", *all[] = {CFLAGS};
+	const char *cc = getenv("CC"), *flags = runner_command() ? "runner" : "";
 	if (!cc || !*cc) cc = "cc";
-	for (size_t i = 0; i < sizeof all / sizeof *all; i++) flags = arena_printf(s->arena, "%s %s", flags, all[i]);
+	for (int i = 0; i < NALWAYS; i++) flags = arena_printf(s->arena, "%s %s", flags, flags_always[i]);
+	for (int i = 0; i < NHERE; i++) flags = arena_printf(s->arena, "%s %s", flags, flags_here[i]);
 	StrBuf c, source;
 	CodegenOptions o = {.prefix = PREFIX, .header_name = NULL, .command = "mlxcc", .no_fma = no_fma, .check = check};
 	sb_init(&c, s->arena), sb_init(&source, s->arena);
@@ -228,6 +236,7 @@ Native *native_build(Session *s, const Signature *sig, int n, bool check, bool n
 	codegen_c(&c, s->program, o);
 	sb_putn(&source, sb_text(&c), c.n);
 	put_wrapper(&source, sig, n);
+	if (runner_command()) sb_put(&source, runner_main_text());
 	if (diag_exit_code(s->diag)) return NULL;
 	const char *key = arena_printf(s->arena, "%s%s " MLXCC_VERSION "%s", cc, flags, machine(s)), *text = sb_text(&source);
 	uint64_t h1 = fnv(fnv(0xcbf29ce484222325u, key, strlen(key)), text, source.n),
@@ -239,12 +248,13 @@ Native *native_build(Session *s, const Signature *sig, int n, bool check, bool n
 	Native *l = NEW(s->arena, Native);
 	l->sig = sig;
 	l->s = s;
+	l->kept = lib != NULL;
 	if (lib && access(lib, R_OK) == 0) return load(s, l, lib) ? l : NULL;
 	if (!mkdtemp(work)) return session_fail(s, "file.write", "cannot make a temporary folder: %s", strerror(errno)), NULL;
 	if (!lib) lib = arena_printf(s->arena, "%s/loaded.so", work);
 	bool ok = compile(s, cc, &source, work, lib) && load(s, l, lib);
-	if (!cache) unlink(lib);
-	rmdir(work);
+	if (!cache && !(ok && l->program)) unlink(lib);
+	rmdir(work); /* where the executable stays, native_free does it */
 	return ok ? l : NULL;
 }
 
@@ -274,6 +284,9 @@ void native_report(Session *s, const char *name, int code)
 void native_free(Native *l)
 {
 	if (l && l->handle) dlclose(l->handle);
+	if (!l || !l->program || l->kept) return;
+	unlink(l->program);
+	rmdir(arena_strndup(l->s->arena, l->program, (size_t)(strrchr(l->program, '/') - l->program)));
 }
 
 /* --- calling ------------------------------------------------------------------------------------------------------------ */
@@ -303,6 +316,7 @@ int native_call(Session *s, Native *l, int which, Tensor *const *args, const Dim
 			results[i] = tensor_new(s->arena, g->result_type[i]->dtype, g->result_type[i]->rank, shape);
 		else return session_fail(s, "run.dim", "the shape of `%s` is not known from the arguments", g->out_path[i]);
 	}
+	if (l->program) return runner_call(s, l->program, g, which, args, env, results, s->o->command == CMD_RUN ? on_print : NULL, l);
 	for (int i = 0; i < g->nparam; i++) p[i] = group_address(s->arena, &g->param[i], args, NULL);
 	for (int i = 0; i < g->nresult; i++) p[g->nparam + i] = group_address(s->arena, &g->result[i], results, g->result_index);
 	size_t bytes = l->arena(which, d);

@@ -20,3 +20,5 @@ need_packages() {
 }
 BUILD_PACKAGES="gcc libc6-dev cmake make flex bison"
 TEST_PACKAGES="g++ clang clang-format check pkg-config valgrind python3 python3-venv man-db zlib1g-dev"
+# Other machines: cross compilers and emulators of tools/test_paths.sh; tests/test_runner.py leaves out those that are not there.
+PATHS_PACKAGES="clang lld gcc-aarch64-linux-gnu libc6-dev-arm64-cross qemu-user wasi-libc libclang-rt-14-dev-wasm32 nodejs gcc-arm-none-eabi libnewlib-arm-none-eabi qemu-system-arm"

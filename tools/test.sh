@@ -55,6 +55,7 @@ run_tests build-test tests
 echo "again with sanitizers in the compiler"
 run_tests build-asan tests/test_errors.py tests/test_lang.py tests/test_ir_golden.py tests/test_cli.py tests/test_files.py
 if [ "$full" = 1 ]; then
+	if MLXCC_BUILD=$PWD/build-test bash tools/test_paths.sh --all; then passed=$((passed + 1)); else failed=$((failed + 1)); fi
 	if bash tests/fuzz/run.sh 1800; then passed=$((passed + 1)); else failed=$((failed + 1)); fi
 fi
 echo "$passed passed, $failed failed"
