@@ -38,22 +38,18 @@ static void put_words(StrBuf *out, const char *s, const char *end, const Word *w
 	}
 }
 
-const char *gemm_template(Emit *e, const char *kernel, DType d)
+/* The text of a template of a file, with T, S and the rest as the dtype d has them. */
+static void put_template(Emit *e, const char *file, const char *kernel, const char *name, const char *micro_name, DType d, bool pairs)
 {
-	DType c = dtype_compute(d);
-	bool micro = !strcmp(kernel, "gemm_micro");
-	if (micro) d = c;
-	const char *name = module_str(e->m, arena_printf(e->a, "mx_%s_%s", kernel, dtype_name(d)));
-	for (int i = 0; i < e->tables.n; i++)
-		if (e->tables.at[i] == name) return name;
-	const char *micro_name = strcmp(kernel, "gemm") ? "" : gemm_template(e, "gemm_micro", c);
-	VEC_PUSH(e->a, e->tables, name);
-	const char *text = strstr(kernel_source("gemm"), arena_printf(e->a, "/* @template %s */", kernel));
+	const char *text = strstr(kernel_source(file), arena_printf(e->a, "/* @template %s */", kernel));
 	text = strchr(text, '\n') + 1;
+	DType c = dtype_compute(d);
 	const char *end = strstr(text, "/* @"), *t = dtype_name(c), *s = dtype_name(d);
 	bool same = c == d;
 	const Word words[] = {{"NAME", name, true},
 	                      {"MICRO", micro_name, true},
+	                      {"MADD", arena_printf(e->a, "%s_MADD", name), false},
+	                      {"PACK", pairs ? "2" : "1", false},
 	                      {"T", dtype_ctype(c), false},
 	                      {"S", dtype_ctype(d), false},
 	                      {"V", c == DT_f64 ? "mx_vd" : "mx_vf", false},
@@ -69,6 +65,54 @@ const char *gemm_template(Emit *e, const char *kernel, DType d)
 	                      {"DIRECT_B", same ? "g->b + g->pc * g->bk + j" : "g->cols", false},
 	                      {"PARTS_UNROLL", "16", false}};
 	put_words(e->constants, text, end, words, (int)(sizeof words / sizeof *words));
+}
+
+static void put_micro(Emit *e, const char *name, DType c, bool pairs)
+{
+	sb_printf(e->constants, "#define %s_MADD(c, x, b) c %s\n", name, pairs ? "= mx_dot2_vf(c, x, b)" : "+= x * b");
+	put_template(e, "gemm", "gemm_micro", name, "", c, pairs);
+}
+
+static void put_gemm(Emit *e, const char *name, const char *micro, DType d, bool pairs)
+{
+	put_template(e, "gemm", "gemm", name, micro, d, pairs);
+	put_template(e, pairs ? "gemm_bf16" : "gemm", pairs ? "gemm_pack_pairs" : "gemm_pack", name, micro, d, pairs);
+	put_template(e, "gemm", "gemm_walk", name, micro, d, pairs);
+}
+
+/* bf16 goes in pairs where the target has the instruction: tiles of its own then, in two forms. --fma=off asks for separate roundings. */
+static bool goes_in_pairs(const Emit *e, DType d)
+{
+	return d == DT_bf16 && !e->o.no_fma;
+}
+
+static const char *micro_of(Emit *e, DType d)
+{
+	return goes_in_pairs(e, d) ? "mx_gemm_micro_bf16" : gemm_template(e, "gemm_micro", d);
+}
+
+const char *gemm_template(Emit *e, const char *kernel, DType d)
+{
+	DType c = dtype_compute(d);
+	bool is_micro = !strcmp(kernel, "gemm_micro"), is_gemm = !strcmp(kernel, "gemm");
+	if (is_micro) d = c;
+	const char *name = module_str(e->m, arena_printf(e->a, "mx_%s_%s", kernel, dtype_name(d)));
+	for (int i = 0; i < e->tables.n; i++)
+		if (e->tables.at[i] == name) return name;
+	const char *micro = is_gemm ? micro_of(e, d) : "";
+	VEC_PUSH(e->a, e->tables, name);
+	if (is_micro) put_micro(e, name, d, false);
+	else if (!is_gemm) put_template(e, "gemm", kernel, name, micro, d, false);
+	else if (!goes_in_pairs(e, d)) put_gemm(e, name, micro, d, false);
+	else {
+		sb_put(e->constants, "#if MX_W == 16 && defined __AVX512BF16__ /* two products at a time */\n");
+		put_micro(e, micro, c, true);
+		put_gemm(e, name, micro, d, true);
+		sb_put(e->constants, "#else\n");
+		put_micro(e, micro, c, false);
+		put_gemm(e, name, micro, d, false);
+		sb_put(e->constants, "#endif\n");
+	}
 	return name;
 }
 
@@ -182,7 +226,7 @@ static void emit_gemm(Emit *e, Kernel *k, const DotView *v, DType d)
 	if (tile)
 		map_set(&e->refs, v->store->buf,
 		        arena_printf(e->a, "%s.tile[(%s - %s.i0) * %s_PANEL + %s - %s.j0]", g, counter(e, v->row, v->nrow, "row"), g,
-		                     gemm_template(e, "gemm_micro", d), counter(e, v->col, v->ncol, "col"), g));
+		                     micro_of(e, d), counter(e, v->col, v->ncol, "col"), g));
 	emit_behind(e, v, k->stages[1], range);
 	close_block(e);
 }

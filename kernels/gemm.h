@@ -46,13 +46,13 @@ enum { NAME_KC = 768, NAME_PANEL = 2 * 64 / sizeof(T), NAME_NR = NAME_NV * W };
 #define NAME_ROWS_14(X) NAME_ROWS_13(X) X(13)
 #if NAME_NV == 4
 #define NAME_ZERO(r) V c##r##_0 = BC(0), c##r##_1 = BC(0), c##r##_2 = BC(0), c##r##_3 = BC(0);
-#define NAME_FMA(r) x = BC(p[r * 16]); c##r##_0 += x * b0; c##r##_1 += x * b1; c##r##_2 += x * b2; c##r##_3 += x * b3;
+#define NAME_FMA(r) x = BC(p[r * 16]); MADD(c##r##_0, x, b0); MADD(c##r##_1, x, b1); MADD(c##r##_2, x, b2); MADD(c##r##_3, x, b3);
 #define NAME_ADD(r) NAME_ADD1(r, 0) NAME_ADD1(r, 1) NAME_ADD1(r, 2) NAME_ADD1(r, 3)
 #define NAME_PUT(r) ST(c + r * cs, c##r##_0); ST(c + r * cs + js, c##r##_1); ST(c + r * cs + 2 * js, c##r##_2); ST(c + r * cs + 3 * js, c##r##_3);
 #define NAME_LOAD V b0 = LD(b), b1 = LD(b + W), b2 = LD(b + 2 * W), b3 = LD(b + 3 * W); MX_KEEP(b0); MX_KEEP(b1); MX_KEEP(b2); MX_KEEP(b3);
 #else
 #define NAME_ZERO(r) V c##r##_0 = BC(0), c##r##_1 = BC(0);
-#define NAME_FMA(r) x = BC(p[r * 16]); c##r##_0 += x * b0; c##r##_1 += x * b1;
+#define NAME_FMA(r) x = BC(p[r * 16]); MADD(c##r##_0, x, b0); MADD(c##r##_1, x, b1);
 #define NAME_ADD(r) NAME_ADD1(r, 0) NAME_ADD1(r, 1)
 #define NAME_PUT(r) ST(c + r * cs, c##r##_0); ST(c + r * cs + js, c##r##_1);
 #define NAME_LOAD V b0 = LD(b), b1 = LD(b + W); MX_KEEP(b0); MX_KEEP(b1);
@@ -121,7 +121,8 @@ static const NAME_tile NAME_rows[] = {
 
 /* @template gemm */
 typedef struct NAME {
-	ptrdiff_t M, N, K;
+	ptrdiff_t M, N, K;        /* K: packed elements, of PACK along k each; length: elements of a and b */
+	ptrdiff_t length;
 	const S *a, *b;
 	ptrdiff_t am, ak, bk, bn; /* a[m, k] is a[m * am + k * ak], b[k, n] is b[k * bk + n * bn] */
 	const T *panels;          /* b packed beforehand, [n/PANEL][K][PANEL], or NULL */
@@ -138,8 +139,9 @@ typedef struct NAME {
 /* At most `most` rows of a are packed at a time, in room before the panels of b, at most `wide` columns of them. */
 static void NAME_begin(NAME *g, ptrdiff_t M, ptrdiff_t N, ptrdiff_t K, const S *a, ptrdiff_t am, ptrdiff_t ak, const S *b, ptrdiff_t bk, ptrdiff_t bn, const T *panels, T *c, ptrdiff_t cm, T *room, ptrdiff_t wide)
 {
-	const ptrdiff_t depth = K < MICRO_KC ? (K + 15) / 16 * 16 : (ptrdiff_t)MICRO_KC, rows = M < 9 * MICRO_MR ? M : (ptrdiff_t)(9 * MICRO_MR);
-	g->M = M, g->N = N, g->K = K;
+	const ptrdiff_t packed = (K + PACK - 1) / PACK;
+	const ptrdiff_t depth = packed < MICRO_KC ? (packed + 15) / 16 * 16 : (ptrdiff_t)MICRO_KC, rows = M < 9 * MICRO_MR ? M : (ptrdiff_t)(9 * MICRO_MR);
+	g->M = M, g->N = N, g->K = packed, g->length = K;
 	g->a = a, g->am = am, g->ak = ak;
 	g->b = b, g->bk = bk, g->bn = bn;
 	g->panels = panels;
@@ -154,6 +156,7 @@ static void NAME_begin(NAME *g, ptrdiff_t M, ptrdiff_t N, ptrdiff_t K, const S *
 	g->started = false;
 }
 
+/* @template gemm_pack */
 /* Rows of a of the tiles t0..t1, from k = pc. */
 static void NAME_pack_rows(const NAME *g)
 {
@@ -190,6 +193,7 @@ static void NAME_pack_panel(const NAME *g, ptrdiff_t j, ptrdiff_t w, T *to)
 	}
 }
 
+/* @template gemm_walk */
 static void NAME_pack_columns(const NAME *g)
 {
 	const ptrdiff_t n = g->N - g->jc < g->nc ? g->N - g->jc : g->nc, whole = n / MICRO_NR * MICRO_NR;

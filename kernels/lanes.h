@@ -316,6 +316,15 @@ MX_INLINE void mx_stn_bf16(uint16_t *p, mx_vf v, ptrdiff_t n)
 	mx_stn_u16(p, mx_bf16_from_vf(v), n);
 }
 
+/* @def mx_dot2_vf needs MX_INTRINSICS */
+/* acc + the products of two bf16 in each lane's bits, added with roundings of the instruction's own (docs/numerics.md). */
+#if MX_W == 16 && defined __AVX512BF16__
+MX_INLINE mx_vf mx_dot2_vf(mx_vf acc, mx_vf a, mx_vf b)
+{
+	return (mx_vf)_mm512_dpbf16_ps((__m512)acc, (__m512bh)a, (__m512bh)b);
+}
+#endif
+
 /* ---- memory: strided and gathered ---- */
 
 /* @def mx_arg_vf */

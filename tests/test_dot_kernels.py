@@ -96,3 +96,27 @@ def test_c_has_the_bits_of_the_interpreter(mlxcc, irtool, d, width):
     got = c_kit.run(mlxcc, p, ("-O1", *WIDTHS[width]), "clang" if width == "avx2" else "gcc")
     for c, g, w in zip(p.cases, got, want):
         assert not differ(g, w, None), f"{[x.shape for x in c.inputs]} {c.attrs}: {differ(g, w, None)}"
+
+
+@pytest.mark.parametrize("build", ["gcc -O2 -march=native", "gcc -O0 -march=native", "clang -O2 -march=native", "gcc -O2 -mavx2 -mfma"])
+def test_products_of_bf16_in_pairs(mlxcc, build):
+    """With fused roundings bf16 goes through the pair instruction where the target has it (docs/numerics.md): f32 sums, one rounding to bf16 at the end."""
+    cc, *flags = build.split()
+    if "-mavx2" in flags and not usable("avx2"):
+        pytest.skip("not on this machine")
+    p = program("bf16", 3)
+    rng = np.random.default_rng(5)
+    p = Program("dots", p.cases + [product(rng, "bf16", *s) for s in ((17, 33, 1537, "nn"), (20, 40, 1539, "nt"), (300, 70, 41, "tn"), (130, 2090, 33, "nn"))])
+    got = c_kit.run(mlxcc, p, flags, cc, ("--fma=on",))
+    for c, g in zip(p.cases, got):
+        want = c.expected[0].astype("f8")
+        x, y = (np.abs(v.astype("f8")) for v in c.inputs)
+        size = float(x.max(initial=0) * y.max(initial=0)) * max(v.shape[i] for v, i in ((c.inputs[0], c.attrs["lhs_contract"][0]),))
+        assert (np.abs(g.astype("f8") - want) <= np.abs(want) * 2.0**-7 + size * 2.0**-21).all(), ([v.shape for v in c.inputs], c.attrs)
+
+
+def test_bf16_has_both_forms_or_one(mlxcc, tmp_path):
+    (tmp_path / "t.mx").write_text("export fn main(a: bf16[200, 300], b: bf16[300, 200]) { return a @ b; }")
+    for fma, pairs in (("on", True), ("off", False)):
+        subprocess.run([mlxcc, str(tmp_path / "t.mx"), "-o", str(tmp_path / "t.c"), f"--fma={fma}"], check=True)
+        assert ("_mm512_dpbf16_ps" in (tmp_path / "t.c").read_text()) == pairs
