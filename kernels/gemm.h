@@ -292,8 +292,7 @@ static void NAME(ptrdiff_t N, ptrdiff_t K, const S *restrict w, ptrdiff_t wn, co
 		MX_UNROLL(PARTS_UNROLL)
 		for (int v = 0; v < PARTS; v++) p[v] = BC(0);
 		for (; k + 64 <= K; k += 64) {
-			MX_PREFETCH(w + k + 1024);
-			MX_PREFETCH(w + k + 1024 + 32);
+			for (int v = 0; v < 64; v += 16) MX_PREFETCH(w + k + 1024 + v);
 			MX_UNROLL(PARTS_UNROLL)
 			for (int v = 0; v < PARTS; v++) p[v] += LDS(w + k + v * W) * LDS(x + k + v * W);
 		}

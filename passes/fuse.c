@@ -97,10 +97,44 @@ static void merge(Arena *a, Kernel *k, Kernel *m, int p)
 	k->nouter = p;
 }
 
+/* --- numbers between kernels -------------------------------------------------------------------------------------------------------- */
+static bool is_number(const Step *s)
+{
+	if (s->kind != STEP_KERNEL) return false;
+	for (int i = 0; i < s->kernel->nstages; i++)
+		if (s->kernel->stages[i]->naxis || s->kernel->stages[i]->ninit) return false;
+	return true;
+}
+
+/* May the two change places? */
+static bool independent(Arena *a, const Kernel *k, const Kernel *m)
+{
+	Touches x = kernel_touches(a, k), y = kernel_touches(a, m);
+	for (int i = 0; i < x.at.n; i++)
+		for (int j = 0; j < y.at.n; j++)
+			if (buf_root(x.at.at[i].buf) == buf_root(y.at.at[j].buf) && ((x.at.at[i].kind | y.at.at[j].kind) & ACCESS_WRITE)) return false;
+	return true;
+}
+
+/* A kernel that computes a number goes before the kernels that it does not depend on: they become neighbours of what follows it. */
+static void numbers_first(Arena *a, StepList *list)
+{
+	for (int i = 1; i < list->n; i++) {
+		Step *s = list->at[i];
+		if (!is_number(s)) continue;
+		int k = i;
+		while (k > 0 && list->at[k - 1]->kind == STEP_KERNEL && !is_number(list->at[k - 1]) &&
+		       independent(a, list->at[k - 1]->kernel, s->kernel))
+			list->at[k] = list->at[k - 1], k--;
+		list->at[k] = s;
+	}
+}
+
 static bool fuse_list(Arena *a, StepList *list)
 {
 	bool changed = false;
 	int n = 0;
+	numbers_first(a, list);
 	for (int i = 0; i < list->n; i++) {
 		Step *s = list->at[i];
 		changed |= fuse_list(a, &s->head) | fuse_list(a, &s->body) | fuse_list(a, &s->other);

@@ -135,18 +135,25 @@ static Nest *sum_stage(Lower *L, Value *v, Buf *out, const Dot *d, DotOrder orde
 	return s;
 }
 
-/* Is the product too small for a template to pay? Counted as far as extents are known. */
-static bool is_small(const Dot *d)
+/* Is the product too small for a template to pay? That is a matter of each row: an extent counts as LIKELY at most, and as that or its
+ * bound where it is not known. Outer products are bound by memory. */
+static bool is_small(Lower *L, const Dot *d)
 {
-	int64_t known = 1, n;
+	enum { LIKELY = 64 };
+	int64_t known = 1, depth = 1, n;
 	bool all = true;
 	for (int i = 0; i < d->nouter + d->nk + d->ncol; i++) {
 		const Axis *x = i < d->nouter ? d->outer[i] : i < d->nouter + d->nk ? d->k[i - d->nouter] : d->col[i - d->nouter - d->nk];
 		if (i < d->nbatch) continue;
-		if (!dim_is_const(x->extent, &n)) all = false;
-		else if (known < 1 << 20) known *= n;
+		if (!dim_is_const(x->extent, &n)) {
+			all = false;
+			if (!dim_upper(L->facts, x->extent, &n)) n = LIKELY;
+		}
+		if (i >= d->nouter && i < d->nouter + d->nk && depth < LIKELY) depth *= n;
+		if (n > LIKELY) n = LIKELY;
+		if (known < 1 << 20) known *= n;
 	}
-	return all ? known < 2048 : known <= 64;
+	return depth < 2 || (all ? known < 2048 : known <= LIKELY * LIKELY);
 }
 
 /* Would the operand be a plain load whose contracted axes are one in memory? */
@@ -183,7 +190,7 @@ static void store_dot(Lower *L, Op *op)
 		accumulate_rows(L, v, out, &d);
 		return;
 	}
-	bool large = dtype_is_float(v->type->dtype) && d.nk && d.nouter + d.ncol > d.nbatch && !is_small(&d);
+	bool large = dtype_is_float(v->type->dtype) && d.nk && d.nouter + d.ncol > d.nbatch && !is_small(L, &d);
 	if (large && !is_plain(L, &d, &d.x)) copy_side(L, &d.x, false);
 	if (large && !is_plain(L, &d, &d.y)) copy_side(L, &d.y, true);
 	Nest *s = sum_stage(L, v, out, &d, dot_order(x->type, &d.x.axes, y->type, &d.y.axes));

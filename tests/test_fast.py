@@ -1,4 +1,6 @@
 """fast.*: values against MLX in each option, gradients against JAX, batching against a loop."""
+import subprocess
+
 import numpy as np
 import pytest
 
@@ -147,3 +149,11 @@ def test_norms(mlxcc, tmp_path, name, weight, bias):
 
     for k, d in enumerate(jax.grad(f, argnums=tuple(range(len(arrays))))(*arrays.values())):
         np.testing.assert_allclose(got[f"out1.{k}"], np.array(d), rtol=1e-3, atol=1e-4)
+
+
+def test_norms_of_run_time_sizes_are_one_kernel(mlxcc, tmp_path):
+    """The number of elements is a dimension, not a quotient computed between the kernels."""
+    for f in ("fast.layer_norm(x, w, w, 1e-5)", "fast.rms_norm(x, w, 1e-5)", "(x - mean(x, axis=-1, keepdims=true)) / std(x, axis=-1, keepdims=true)"):
+        (tmp_path / "t.mx").write_text(f"export fn f(x: f32[B, C], w: f32[C]) -> f32[B, C] {{ return {f}; }}\n")
+        report = subprocess.run([mlxcc, "t.mx", "--emit=report"], cwd=tmp_path, capture_output=True, text=True, check=True).stdout
+        assert "nests in 1 kernels" in report, report
