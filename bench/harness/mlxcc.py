@@ -27,9 +27,12 @@ class CannotCompile(Exception):
 
 
 def aligned(shape, dtype, zero=True):
-    """An array that starts at a cache line, as a user would place it."""
+    """An array that starts at a cache line, as a user would place it. It comes from np.empty, as the peers' arrays do: NumPy asks for huge pages
+    before the memory is touched; memory of np.zeros has been touched by then, stays in 4 KB pages and is read at half the speed."""
     size = int(np.prod(shape, dtype=np.int64)) * np.dtype(dtype).itemsize
-    raw = np.zeros(size + CACHE_LINE, np.uint8)
+    raw = np.empty(size + CACHE_LINE, np.uint8)
+    if zero:
+        raw.fill(0)
     start = -raw.ctypes.data % CACHE_LINE
     return raw[start:start + size].view(dtype).reshape(shape)
 
