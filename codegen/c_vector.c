@@ -436,6 +436,7 @@ static Dim flat_extent(Emit *e, const Axis *const *axis, int n)
 typedef struct Ahead {
 	Emit *e;
 	const Axis *outer, *at; /* the loop over rows; the loop that asks */
+	bool light;             /* which computes nothing dear */
 	const Buf *seen[16];
 	int n;
 } Ahead;
@@ -482,7 +483,7 @@ static void ahead_node(void *p, Node *n)
 			((Axis *)x)->name = a->at->name;
 			/* a store is prefetched in its own row, a load in the next one */
 			if (!write) ((Axis *)a->outer)->name = arena_printf(e->a, "(%s + 1)", row);
-			emit_line(e, "%s(%s);", write ? "MX_AHEAD_W" : "MX_AHEAD", address(e, n->buf, n->index));
+			emit_line(e, "MX_AHEAD%s%s(%s);", a->light ? "_LIGHT" : "", write ? "_W" : "", address(e, n->buf, n->index));
 			((Axis *)a->outer)->name = row;
 			((Axis *)x)->name = name;
 			if (a->n < 16) a->seen[a->n++] = n->buf;
@@ -490,13 +491,20 @@ static void ahead_node(void *p, Node *n)
 		}
 }
 
-static void emit_ahead(Emit *e, const Axis *at)
+static void note_dear(void *p, Node *n)
 {
+	if (n->kind == N_OP && !(op_row(n->op)->flags & OPF_CHEAP)) *(bool *)p = true;
+}
+
+static void emit_ahead(Emit *e, const Axis *at, Body *b)
+{
+	bool dear = false;
 	const Kernel *k = e->kernel;
 	const Nest *s = k->stages[0];
 	int outer = k->nstages > 1 ? k->nouter : s->naxis;
 	if (!outer || !(at->ahead || at->ahead_out)) return;
-	Ahead a = {.e = e, .outer = k->nstages > 1 ? k->outer[outer - 1] : s->axis[outer - 1], .at = at};
+	body_walk(b, note_dear, &dear);
+	Ahead a = {.e = e, .light = !dear, .outer = k->nstages > 1 ? k->outer[outer - 1] : s->axis[outer - 1], .at = at};
 	for (int i = 0; i < k->nstages; i++) body_walk(k->stages[i]->body, ahead_node, &a);
 }
 
@@ -532,7 +540,7 @@ static void body_with(Emit *e, VecLoop *v, Body *b, const char *active)
 		body_of_rows(e, v, b, active);
 		return;
 	}
-	if (!active) emit_ahead(e, v->axis);
+	if (!active) emit_ahead(e, v->axis, b);
 	VecLoop *old = e->vec;
 	v->active = active;
 	e->vec = v;

@@ -292,7 +292,7 @@ static void NAME(ptrdiff_t N, ptrdiff_t K, const S *restrict w, ptrdiff_t wn, co
 		MX_UNROLL(PARTS_UNROLL)
 		for (int v = 0; v < PARTS; v++) p[v] = BC(0);
 		for (; k + 64 <= K; k += 64) {
-			for (int v = 0; v < 64; v += 16) MX_PREFETCH(w + k + 1024 + v);
+			for (int v = 0; v < 64; v += 16) MX_AHEAD_LIGHT(w + k + 1024 + v);
 			MX_UNROLL(PARTS_UNROLL)
 			for (int v = 0; v < PARTS; v++) p[v] += LDS(w + k + v * W) * LDS(x + k + v * W);
 		}
