@@ -53,6 +53,8 @@ void vector_loop(Emit *e, const Axis *const *axis, int n, Body *b);
 /* b adds rows axis[n - 2] to memory: the loops over them and axis[n - 1] take four rows at a time, one after the other. */
 bool vector_rows_fit(const Axis *const *axis, int n, const Body *b);
 void vector_rows(Emit *e, const Axis *const *axis, int n, Body *b);
+/* b is a scan of rows along axis[n - 1]: its loop goes around the vectors, each row is made from the one before. */
+void vector_scan(Emit *e, const Axis *const *axis, int n, Body *b);
 /* The part lo..hi of the loop over x, which is not empty. */
 void vector_range(Emit *e, const Axis *x, Body *b, const char *lo, const char *hi);
 void vector_reduce(Emit *e, Node *n);

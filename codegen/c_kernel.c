@@ -125,7 +125,8 @@ static void emit_nest(Emit *e, const Axis *const *axis, int n, int skip, Body *b
 			return;
 		}
 		for (int i = skip; i < outer; i++) open_axis(e, axis[i]);
-		vector_loop(e, axis, n, b);
+		if (b->first->kind == N_SCAN) vector_scan(e, axis, n, b);
+		else vector_loop(e, axis, n, b);
 		for (int i = skip; i < outer; i++) close_axis(e);
 		return;
 	}

@@ -314,6 +314,29 @@ static const char *reduce_in_lanes(Emit *e, Node *n)
 	return rounded_lanes(e, n, acc);
 }
 
+/* One row of a scan: what stands in the row before, combined with the body's result. */
+static void scan_lanes(Emit *e, Node *n)
+{
+	DType d = n->dtype;
+	Axis *row = (Axis *)n->axis[0];
+	const char *name = row->name, *acc = temp(e, "acc"), *t = dtype_name(d), *active = e->vec->active;
+	const char *first =
+	    n->reverse ? arena_printf(e->a, "%s == %s - 1", name, emit_dim(e, row->extent)) : arena_printf(e->a, "%s == 0", name);
+	emit_body(e, n->body);
+	const char *p = address(e, n->buf, n->index), *x = vector_text(e, n->body->result);
+	row->name = arena_printf(e->a, "(%s %c 1)", name, n->reverse ? '+' : '-');
+	const char *before = address(e, n->buf, n->index);
+	row->name = name;
+	before = active ? arena_printf(e->a, "mx_ldn_%s(%s, %s, %s)", t, before, active, zero_text(e, d))
+	                : arena_printf(e->a, "mx_ld_%s(%s)", t, before);
+	emit_line(e, "const %s %s = %s ? %s : %s;", vector_type(e, d), acc, first, broadcast(e, d, scalar_text(e, reduce_identity(n->op, d))),
+	          before);
+	const char *both[] = {acc, x};
+	x = apply_lanes(e, n->op, d, both, both);
+	if (active) emit_line(e, "mx_stn_%s(%s, %s, %s);", t, p, x, active);
+	else emit_line(e, "mx_st_%s(%s, %s);", t, p, x);
+}
+
 static const char *expression_lanes(Emit *e, Node *n)
 {
 	switch (n->kind) {
@@ -358,6 +381,10 @@ bool vector_node(Emit *e, Body *b, Node *n)
 	}
 	if (n->kind == N_STORE) {
 		store_lanes(e, n);
+		return true;
+	}
+	if (n->kind == N_SCAN) {
+		scan_lanes(e, n);
 		return true;
 	}
 	if (n->kind == N_IF && !n->body->result) {
@@ -686,6 +713,13 @@ void vector_rows(Emit *e, const Axis *const *axis, int n, Body *b)
 	e->indent++;
 	vector_loop(e, axis, n, b);
 	close_block(e);
+	close_block(e);
+}
+
+void vector_scan(Emit *e, const Axis *const *axis, int n, Body *b)
+{
+	open_loop(e, b->first->axis[0], b->first->reverse);
+	vector_loop(e, axis, n, b);
 	close_block(e);
 }
 

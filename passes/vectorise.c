@@ -94,6 +94,7 @@ typedef struct Look {
 	Arena *a;
 	DimCtx *c;
 	const Axis *x;
+	const Body *body; /* of the loop */
 	Map varies;
 	bool may_split;             /* the loop may be cut where a test changes: no sum runs along it */
 	bool wide, narrow, refused; /* lanes of 64 and of 32 bits are needed */
@@ -156,14 +157,23 @@ static void look_access(Look *l, const Node *n, bool write)
 
 static void look_body(Look *l, const Body *b);
 
+/* Running sums and products of rows, each row from the one before: the loop over x then runs inside the scan (codegen/c_vector.c). */
+static void look_scan(Look *l, const Node *n)
+{
+	bool simple = (n->op == OP_add || n->op == OP_mul) && !n->exclusive && !n->buf2 && n->dtype == dtype_compute(n->dtype);
+	if (n != l->body->first || n->next || !simple) l->refused = true;
+	look_access(l, n, true);
+	look_body(l, n->body);
+}
+
 static void look_node(Look *l, const Node *n)
 {
 	bool varies = map_get(&l->varies, n) != NULL;
 	switch (n->kind) {
 	case N_LOAD: look_access(l, n, false); return;
 	case N_STORE: look_access(l, n, true); return;
+	case N_SCAN: look_scan(l, n); return;
 	case N_RAW:
-	case N_SCAN:
 	case N_ARG: l->refused |= true; return;
 	case N_FOR: l->refused |= true; return;
 	case N_REDUCE:
@@ -203,7 +213,7 @@ static void look_body(Look *l, const Body *b)
 /* Bits of a lane, or 0 where the loop stays scalar. */
 static int lanes_of(Arena *a, DimCtx *c, const Body *b, const Axis *x, bool may_split)
 {
-	Look l = {.a = a, .c = c, .x = x, .may_split = may_split};
+	Look l = {.a = a, .c = c, .x = x, .body = b, .may_split = may_split};
 	int64_t n;
 	map_init(&l.varies, a);
 	nodes_varying(b, x, NULL, &l.varies);
@@ -313,7 +323,8 @@ static bool try_node(Vectoriser *v, Node *n)
 	int bits = lanes_of(v->a, v->c, n->body, x, n->kind == N_FOR);
 	if (!bits || (n->kind == N_REDUCE && (bits == 64) != (n->dtype == DT_f64)) || (n->kind == N_ARG && bits == 64)) return false;
 	int flat = 1;
-	if (n->kind == N_FOR || (n->kind == N_REDUCE && is_multiple(v, x->extent, n->lanes))) flat = flat_axes(v, n->body, n->axis, 0, n->naxis);
+	if (n->kind == N_FOR || (n->kind == N_REDUCE && is_multiple(v, x->extent, n->lanes)))
+		flat = flat_axes(v, n->body, n->axis, 0, n->naxis);
 	mark_axis(v, x, bits, flat, product(v, n->axis, n->naxis - flat, n->naxis), n->kind == N_REDUCE ? n->lanes : bits == 32 ? 16 : 8);
 	return true;
 }
@@ -355,7 +366,7 @@ static void unmark(void *p, Node *n)
 static void vectorise_stage(Vectoriser *v, const Kernel *k, Nest *s)
 {
 	int outer = k->nstages > 1 ? k->nouter : 0;
-	if (s->how) return;                              /* the template's own business; the nest behind it runs tile by tile */
+	if (s->how) return; /* the template's own business; the nest behind it runs tile by tile */
 	v->may_flat = !s->init && !k->stages[0]->how;
 	if (!try_inside(v, s->body)) try_axes(v, s->body, s->axis, outer, s->naxis);
 	if (!s->init || s->ninit <= outer) return;

@@ -125,6 +125,19 @@ PROGRAMS = {
   %t = reduce_sum %a {axes=[0]} : f64[N]
   %m = reduce_max %x {axes=[1]} : f64[3]""", "%d f64[3,N], %e f64[3,N], %s f64[3], %t f64[N], %m f64[3]"),
 }
+PROGRAMS["scans"] = ("%x: f32[3,N], %y: f64[3,N], %i: i32[3,N], %z: f32[2,3,N]", """
+  %a = cumsum %x {axis=0, reverse=false, exclusive=false} : f32[3,N]
+  %b = cumsum %x {axis=0, reverse=true, exclusive=false} : f32[3,N]
+  %c = cumsum %x {axis=0, reverse=true, exclusive=true} : f32[3,N]
+  %d = cumprod %x {axis=0, reverse=true, exclusive=false} : f32[3,N]
+  %e = cumsum %y {axis=0, reverse=false, exclusive=false} : f64[3,N]
+  %f = cumprod %i {axis=0, reverse=false, exclusive=false} : i32[3,N]
+  %g = cumsum %z {axis=1, reverse=true, exclusive=false} : f32[2,3,N]
+  %h = exp %x : f32[3,N]
+  %v = const {value=f32(-1)} : f32
+  %w = pad %h, %v {lo=[1,2], hi=[0,1], step=[1,1]} : f32[4,N+3]
+  %k = cumsum %w {axis=0, reverse=false, exclusive=false} : f32[4,N+3]""",
+                     "%a f32[3,N], %b f32[3,N], %c f32[3,N], %d f32[3,N], %e f64[3,N], %f i32[3,N], %g f32[2,3,N], %k f32[4,N+3]")
 NUMPY = {"f32": "f4", "f64": "f8", "f16": "f2", "bf16": "u2", "i32": "i4", "u32": "u4", "i8": "i1", "u8": "u1", "bool": "?"}
 
 
