@@ -41,8 +41,33 @@ typedef struct mx_taps {
 	ptrdiff_t nd, nh, nw, xd, xh, xw, wd, wh, ww, run;
 } mx_taps;
 
+/* @def mx_conv_narrow */
+/* m positions, xs elements apart, times MX_W of the n results (n may be less): y[i * ys + j]. */
+MX_INLINE void mx_conv_narrow(const int m, const mx_taps *t, const float *x, ptrdiff_t xs, const float *w, float *y, ptrdiff_t ys,
+                              ptrdiff_t n)
+{
+	mx_vf c[MX_CONV_M];
+	MX_UNROLL(14) for (int i = 0; i < m; i++) c[i] = mx_bc_f32(0.0f);
+	MX_NO_UNROLL for (ptrdiff_t d = 0; d < t->nd; d++) MX_NO_UNROLL for (ptrdiff_t h = 0; h < t->nh; h++)
+	    MX_NO_UNROLL for (ptrdiff_t j = 0; j < t->nw; j++)
+	{
+		const float *a = x + d * t->xd + h * t->xh + j * t->xw, *b = w + d * t->wd + h * t->wh + j * t->ww;
+		MX_NO_UNROLL for (ptrdiff_t k = 0; k < t->run; k++, b += 32)
+		{
+			mx_vf b0 = mx_ld_f32(b);
+			MX_KEEP(b0);
+			MX_UNROLL(14) for (int i = 0; i < m; i++) c[i] = c[i] + mx_bc_f32(a[i * xs + k]) * b0;
+		}
+	}
+	if (n >= MX_W) {
+		MX_UNROLL(14) for (int i = 0; i < m; i++) mx_st_f32(y + i * ys, c[i]);
+	} else {
+		MX_UNROLL(14) for (int i = 0; i < m; i++) mx_stn_f32(y + i * ys, c[i], n);
+	}
+}
+
 /* @def mx_conv_tile */
-/* m positions, xs elements apart, times 2 * MX_W of the n results (n may be less): y[i * ys + j]. */
+/* The same with 2 * MX_W results. */
 MX_INLINE void mx_conv_tile(const int m, const mx_taps *t, const float *x, ptrdiff_t xs, const float *w, float *y, ptrdiff_t ys,
                             ptrdiff_t n)
 {
@@ -84,7 +109,9 @@ MX_INLINE void mx_conv_tile(const int m, const mx_taps *t, const float *x, ptrdi
 MX_INLINE void mx_conv_panel(const int m, const mx_taps *t, const float *x, ptrdiff_t xs, const float *w, float *y, ptrdiff_t ys,
                              ptrdiff_t n)
 {
-	for (ptrdiff_t j = 0; j < 32 && j < n; j += 2 * MX_W) mx_conv_tile(m, t, x, xs, w + j, y + j, ys, n - j);
+	ptrdiff_t j = 0;
+	for (; j < 32 && n - j > MX_W; j += 2 * MX_W) mx_conv_tile(m, t, x, xs, w + j, y + j, ys, n - j);
+	if (j < 32 && j < n) mx_conv_narrow(m, t, x, xs, w + j, y + j, ys, n - j);
 }
 
 /* @def mx_conv_of */
@@ -160,7 +187,8 @@ MX_INLINE void mx_conv_position(const mx_taps *t, const float *x, const float *w
 	for (; j + 8 * MX_W <= all; j += 8 * MX_W) mx_conv_edge(8, t, x, w + j / 32 * ps + j % 32, ps, y + j, n - j);
 #endif
 	for (; j + 4 * MX_W <= all; j += 4 * MX_W) mx_conv_edge(4, t, x, w + j / 32 * ps + j % 32, ps, y + j, n - j);
-	for (; j < n; j += 2 * MX_W) mx_conv_edge(2, t, x, w + j / 32 * ps + j % 32, ps, y + j, n - j);
+	for (; n - j > MX_W; j += 2 * MX_W) mx_conv_edge(2, t, x, w + j / 32 * ps + j % 32, ps, y + j, n - j);
+	if (j < n) mx_conv_edge(1, t, x, w + j / 32 * ps + j % 32, ps, y + j, n - j);
 }
 
 /* @def mx_conv_range */

@@ -8,7 +8,7 @@ enum {
 	PANEL = 32,            /* results of a panel: kernels/conv.h */
 	ROW_WEIGHT = 1 << 18,  /* bytes of weight that each row may read anew */
 	MOST_PHASES = 16,      /* each is code of its own */
-	LEAST_RESULTS = 8,     /* of a group: with fewer a panel is mostly empty */
+	LEAST_RESULTS = 8,     /* of each of several groups: with fewer the packed weight would be mostly zeros */
 	WINO_TILES = 14,       /* of a group of rows */
 	WINO_LEAST = 12,       /* tiles of a sample */
 	WINO_WEIGHT = 1 << 24, /* bytes of transformed weight: more would come from memory for each group */
@@ -40,7 +40,7 @@ static bool fits_direct(Lower *L, const ConvSpec *c, Value *w, const Type *x, co
 {
 	int64_t in, out;
 	(void)L, (void)y;
-	return plain_shape(c, x, w->type, &in, &out) && out / c->groups >= LEAST_RESULTS;
+	return plain_shape(c, x, w->type, &in, &out) && (c->groups == 1 || out / c->groups >= LEAST_RESULTS);
 }
 
 /* Tiles of a group's rows: enough to fill a register tile of 14 positions. */
