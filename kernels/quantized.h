@@ -318,6 +318,7 @@ MX_INLINE void mx_q_groups(mx_vf *total, const uint32_t *const *w, const void *c
 		if (each >= MX_W) of = mx_bc_u32((uint32_t)(at / each - g));
 		MX_UNROLL(4)
 		for (int r = 0; r < MX_Q_ROWS; r++) {
+			MX_PREFETCH(w[r] + at + 1024); /* short rows are no stream that the processor sees */
 			word[r] = mx_q_words(w[r], at, words, bits, whole || at + MX_W <= words);
 			lanes[r] = mx_spread_vf(factor[r], of);
 		}

@@ -103,6 +103,22 @@ static void store_into(Lower *L, Value *v, Buf *dst)
 	}
 }
 
+/* Is v what a loop makes of old, its initial value, that nothing else reads from the loop on? Then the loop may go on in old's memory. */
+static bool carried_from(Lower *L, Value *v, Value *old)
+{
+	Op *op = v->def;
+	Info *i = lower_info(L, old);
+	int k = 0, reads = 0;
+	if (op->code != OP_loop || old->block != op->block) return false;
+	while (op->out[k] != v) k++;
+	if (k >= op_int(op, AT_ncarry, 0) || op->in[k] != old) return false;
+	for (int u = 0; u < i->users.n; u++) {
+		reads += i->users.at[u] == op;
+		if (i->users.at[u] != op && read_until(L, i->users.at[u]) >= op->mark) return false;
+	}
+	return reads == 1;
+}
+
 /* --- targets: where a region's results are wanted ----------------------------------------------------------------------------------- */
 /* May the op that defines v write over the memory of old: is nothing of old read afterwards, or out of step with the writing? A function
  * that is called may write a result before it has read all of its arguments. */
@@ -111,6 +127,7 @@ static bool may_overwrite(Lower *L, Value *v, Value *old)
 	Info *i = lower_info(L, v);
 	const LowerRow *row = lower_row(v->def->code);
 	if (lower_info(L, old)->yields) return false;
+	if (carried_from(L, v, old)) return true;
 	if (row->update && v->def->in[0] == old) return i->in_place;
 	bool ew = op_is_elementwise(v->def->code);
 	if (!reads_over(L, old, v->def, ew)) return false;

@@ -56,7 +56,7 @@ static void number_block(Lower *L, Block *b)
 }
 
 /* The order number after which v, read directly by user, is not read any more on that account. */
-static int read_until(Lower *L, Op *user)
+int read_until(Lower *L, Op *user)
 {
 	if (user->nregion || user->nout != 1) return user->mark;
 	Info *i = lower_info(L, user->out[0]);
@@ -191,7 +191,7 @@ bool reads_identity(Lower *L, Value *v, Value *p)
 bool value_reads(Lower *L, Value *v, Value *p)
 {
 	if (v == p) return true;
-	if (!v->def || lower_info(L, v)->stored) return false;
+	if (!v->def || lower_info(L, v)->stored || lower_row(v->def->code)->step) return false; /* what a step gives is in memory */
 	for (int i = 0; i < v->def->nin; i++)
 		if (value_reads(L, v->def->in[i], p)) return true;
 	return false;

@@ -7,4 +7,5 @@ void lower_analyse(Lower *L, Func *f);
 bool reads_over(Lower *L, Value *v, Op *op, bool equal);
 bool reads_identity(Lower *L, Value *v, Value *p);
 bool value_reads(Lower *L, Value *v, Value *p);
+int read_until(Lower *L, Op *user);
 #endif
