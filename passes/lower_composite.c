@@ -82,7 +82,8 @@ static bool is_row_view(const Value *v)
 
 bool composite_reads_view(const Op *user, const Value *v)
 {
-	return user->code == OP_call && is_row_view(v) && composite_kernel(op_attr(user, AT_func)->v.func);
+	bool view = v->def && (v->def->code == OP_reshape || is_row_view(v));
+	return user->code == OP_call && view && composite_kernel(op_attr(user, AT_func)->v.func);
 }
 
 Buf *composite_operand(Lower *L, Value *v, Dim *stride)
@@ -100,6 +101,6 @@ Buf *composite_operand(Lower *L, Value *v, Dim *stride)
 	}
 	for (int i = 0; i < base->type->rank; i++) stride[i] = apart[perm ? perm->v.ints[i] : i];
 	/* another shape of the same elements */
-	if (base != v && !lower_info(L, base)->buf && base->def && base->def->code == OP_reshape) base = base->def->in[0];
+	if (!lower_info(L, base)->buf && base->def && base->def->code == OP_reshape) base = base->def->in[0];
 	return lower_value_buf(L, base);
 }
