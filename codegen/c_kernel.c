@@ -2,6 +2,7 @@
  * that its text mentions. A kernel without loops is printed in place. */
 #include <ctype.h>
 #include <string.h>
+#include "../passes/dot_view.h"
 #include "c_body.h"
 
 typedef struct Used {
@@ -100,7 +101,7 @@ void emit_bounds(Emit *e, const Axis *const *axis, int n, const char **lo, const
 	*hi = e->unit > 1 ? arena_printf(e->a, "mx_clamp(mx_end * %d, 0, %s)", e->unit, *hi) : "mx_end";
 }
 
-static void open_axis(Emit *e, const Axis *x)
+void emit_open_axis(Emit *e, const Axis *x)
 {
 	const char *lo, *hi;
 	emit_bounds(e, &x, 1, &lo, &hi);
@@ -119,18 +120,18 @@ static void emit_nest(Emit *e, const Axis *const *axis, int n, int skip, Body *b
 	if (n > skip && axis[n - 1]->vec) {
 		int outer = n - 1 - axis[n - 1]->flat;
 		if (n - 2 >= skip && vector_rows_fit(axis, n, b)) {
-			for (int i = skip; i < n - 2; i++) open_axis(e, axis[i]);
+			for (int i = skip; i < n - 2; i++) emit_open_axis(e, axis[i]);
 			vector_rows(e, axis, n, b);
 			for (int i = skip; i < n - 2; i++) close_axis(e);
 			return;
 		}
-		for (int i = skip; i < outer; i++) open_axis(e, axis[i]);
+		for (int i = skip; i < outer; i++) emit_open_axis(e, axis[i]);
 		if (b->first->kind == N_SCAN) vector_scan(e, axis, n, b);
 		else vector_loop(e, axis, n, b);
 		for (int i = skip; i < outer; i++) close_axis(e);
 		return;
 	}
-	for (int i = skip; i < n; i++) open_axis(e, axis[i]);
+	for (int i = skip; i < n; i++) emit_open_axis(e, axis[i]);
 	emit_body(e, b);
 	for (int i = skip; i < n; i++) close_axis(e);
 }
@@ -153,7 +154,7 @@ static void emit_stages(Emit *e, Kernel *k, const Used *u)
 		emit_dot_stages(e, k);
 		return;
 	}
-	for (int i = 0; i < outer; i++) open_axis(e, k->outer[i]);
+	for (int i = 0; i < outer; i++) emit_open_axis(e, k->outer[i]);
 	declare_rows(e, k, u);
 	const char *place = NULL;
 	for (int i = 0; i < k->nstages; i++) {
@@ -224,8 +225,17 @@ static bool leads_vector(const Axis *const *axis, int n, const Axis *x)
 	return n && axis[n - 1]->vec && axis[n - 1 - axis[n - 1]->flat] == x;
 }
 
-static int unit_of(const Kernel *k, const Axis *x)
+/* The axes that are cut as one with x in a kernel of products. */
+static int product_axes(Emit *e, const Kernel *k, const Axis *x, DotView *v, const Axis *const **axes)
 {
+	return k->stages[0]->how && dot_view(e->m->dims, k->stages[0], v) ? dot_shared(v, x, axes) : 0;
+}
+
+static int unit_of(Emit *e, const Kernel *k, const Axis *x)
+{
+	DotView v;
+	const Axis *const *axes;
+	if (product_axes(e, k, x, &v, &axes)) return axes == v.col ? VECTOR_UNIT : 1;
 	for (int i = 0; i < k->nstages; i++) {
 		const Nest *s = k->stages[i];
 		if (leads_vector(s->axis, s->naxis, x) || leads_vector(s->init_axis, s->ninit, x)) return VECTOR_UNIT;
@@ -238,6 +248,11 @@ static Dim shared_extent(Emit *e, const Kernel *k, const Axis *x)
 {
 	const Nest *s = k->stages[0];
 	Dim n = x->extent;
+	DotView v;
+	const Axis *const *axes;
+	int flat = product_axes(e, k, x, &v, &axes);
+	for (int i = 1; i < flat; i++) n = dim_mul(e->m->dims, n, axes[i]->extent);
+	if (flat) return n;
 	if (leads_vector(s->axis, s->naxis, x))
 		for (int i = s->naxis - s->axis[s->naxis - 1]->flat; i < s->naxis; i++) n = dim_mul(e->m->dims, n, s->axis[i]->extent);
 	return n;
@@ -282,7 +297,7 @@ static void collect_args(Emit *e, Kernel *k, const Used *u, const char *text, Ar
 		}
 		if (scalar) value = *value == '*' ? value + 1 : arena_printf(e->a, "&%s", value);
 		arg_add(out, arena_printf(e->a, "%s%s *%s", written ? "" : "const ", buf_ctype(b), restr), b->name, value,
-		        b->space == BUF_ROW ? b : NULL);
+		        b->space == BUF_ROW || b->slices > 1 ? b : NULL);
 	}
 	for (int i = 0; i < e->f->dims.n; i++) {
 		const char *d = emit_dim_name(e, e->f->dims.at[i]);
@@ -337,8 +352,10 @@ static void emit_shared_call(Emit *e, Kernel *k, const char *name, const Args *s
 		if (row) sb_printf(&b, ", %s", emit_dim(e, dim_scale(c, plan_bytes(c, e->f->func->facts, row), 1, dtype_bytes(row->type->dtype))));
 	}
 	emit_line(e, "const %s_args args = {%s};", name, sb_text(&b));
-	emit_line(e, "mx_parallel(exec, %d, %s, %s, %s_piece, &args);", e->shared->pieces, emit_dim(e, steps),
-	          emit_dim(e, dim_mul(c, e->shared->cost, e->shared->extent)), name);
+	Dim cost = dim_mul(c, e->shared->cost, e->shared->extent);
+	int64_t known;
+	if (dim_is_const(cost, &known) && known > INT32_MAX) cost = dim_int(c, INT32_MAX); /* enough for every number of pieces */
+	emit_line(e, "mx_parallel(exec, %d, %s, %s, %s_piece, &args);", e->shared->pieces, emit_dim(e, steps), emit_dim(e, cost), name);
 	close_axis(e);
 }
 
@@ -357,7 +374,7 @@ void emit_kernel(Emit *e, Kernel *k)
 		return;
 	}
 	e->shared = e->o.threads > 1 ? kernel_shared_axis(e->a, k) : NULL;
-	e->unit = e->shared ? unit_of(k, e->shared) : 1;
+	e->unit = e->shared ? unit_of(e, k, e->shared) : 1;
 	StrBuf body, *old = e->out;
 	int indent = e->indent;
 	Map refs = e->refs;

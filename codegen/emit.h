@@ -24,7 +24,7 @@ typedef struct Emit {
 	Map symbols; /* interned C names at file scope */
 	Map counted; /* Body: its uses are counted */
 	VecLoop *vec;
-	const Kernel *kernel; /* that is being printed */
+	const Kernel *kernel;    /* that is being printed */
 	const Axis *const *flat; /* axes that run as part of the innermost loop: left out of indices */
 	int nflat;
 	int next_temp;
@@ -53,6 +53,8 @@ const char *scalar_text(Emit *e, Scalar s);
 /* c_kernel.c */
 /* The bounds of the loop over axis[0..n), a flat one, or the plain one of one axis: "0" and its extent, or the steps of this piece. */
 void emit_bounds(Emit *e, const Axis *const *axis, int n, const char **lo, const char **hi);
+/* The loop over x, or over this piece's part of it. */
+void emit_open_axis(Emit *e, const Axis *x);
 void emit_kernel(Emit *e, Kernel *k); /* the function to e->code, the call at e->out */
 /* c_func.c */
 void emit_func(Emit *e, LoopFunc *f);

@@ -175,6 +175,38 @@ static const char *counter(Emit *e, const Axis *const *axis, int n, const char *
 	return name;
 }
 
+/* The part of the rows and of the columns that this piece computes. */
+typedef struct Part {
+	const char *i0, *i1, *j0, *j1; /* "0": from the first on */
+	const char *m, *n;             /* how many */
+} Part;
+
+static const char *length_text(Emit *e, const char *lo, const char *hi)
+{
+	return strcmp(lo, "0") ? arena_printf(e->a, "%s - %s", hi, atom(e, lo)) : hi;
+}
+
+static Part part_of(Emit *e, const DotView *v)
+{
+	Part p = {"0", dims_text(e, v->m), "0", dims_text(e, v->n), NULL, NULL};
+	if (v->nrow && v->row[0] == e->shared) emit_bounds(e, v->row, v->nrow, &p.i0, &p.i1);
+	if (v->ncol && v->col[0] == e->shared) emit_bounds(e, v->col, v->ncol, &p.j0, &p.j1);
+	p.m = length_text(e, p.i0, p.i1), p.n = length_text(e, p.j0, p.j1);
+	return p;
+}
+
+/* An address `by` elements further for each of `at`. */
+static const char *moved(Emit *e, const char *base, const char *at, Dim by)
+{
+	if (!strcmp(at, "0")) return base;
+	return is_one(by) ? arena_printf(e->a, "%s + %s", base, at) : arena_printf(e->a, "%s + %s * %s", base, atom(e, at), dims_text(e, by));
+}
+
+static const char *from_part(Emit *e, const char *begin, const char *at)
+{
+	return strcmp(begin, "0") ? arena_printf(e->a, "%s + %s", begin, at) : at;
+}
+
 static void emit_behind(Emit *e, const DotView *v, Nest *s, const char *const *range)
 {
 	const char *i = counter(e, v->row, v->nrow, "row"), *j = counter(e, v->col, v->ncol, "col");
@@ -210,10 +242,12 @@ static void emit_gemm(Emit *e, Kernel *k, const DotView *v, DType d)
 	int64_t n;
 	const char *name = gemm_template(e, "gemm", d), *g = temp(e, "g");
 	bool wide = dim_is_const(v->n, &n) && n > 2048;
+	const Part p = part_of(e, v);
+	const char *a = moved(e, start(e, v, v->a), p.i0, v->am), *b = moved(e, start(e, v, v->b), p.j0, v->bn);
+	const char *c = tile ? "NULL" : moved(e, moved(e, start(e, v, v->store), p.i0, v->cm), p.j0, dim_int(e->m->dims, 1));
 	emit_line(e, "%s %s;", name, g);
-	emit_line(e, "%s_begin(&%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, NULL, %s, %s, %s, %s);", name, g, dims_text(e, v->m),
-	          dims_text(e, v->n), dims_text(e, v->k), start(e, v, v->a), dims_text(e, v->am), dims_text(e, v->ak), start(e, v, v->b),
-	          dims_text(e, v->bk), dims_text(e, v->bn), tile ? "NULL" : start(e, v, v->store), tile ? "0" : dims_text(e, v->cm),
+	emit_line(e, "%s_begin(&%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, NULL, %s, %s, %s, %s);", name, g, p.m, p.n, dims_text(e, v->k), a,
+	          dims_text(e, v->am), dims_text(e, v->ak), b, dims_text(e, v->bk), dims_text(e, v->bn), c, tile ? "0" : dims_text(e, v->cm),
 	          room_text(e, s), wide ? "2048" : dims_text(e, v->n));
 	if (k->nstages == 1) {
 		emit_line(e, "while (%s_next(&%s)) {}", name, g);
@@ -221,12 +255,13 @@ static void emit_gemm(Emit *e, Kernel *k, const DotView *v, DType d)
 	}
 	emit_line(e, "while (%s_next(&%s)) {", name, g);
 	e->indent++;
-	const char *const range[] = {arena_printf(e->a, "%s.i0", g), arena_printf(e->a, "%s.i1", g), arena_printf(e->a, "%s.j0", g),
-	                             arena_printf(e->a, "%s.j1", g)};
+	const char *i0 = arena_printf(e->a, "%s.i0", g), *j0 = arena_printf(e->a, "%s.j0", g);
+	const char *const range[] = {from_part(e, p.i0, i0), from_part(e, p.i0, arena_printf(e->a, "%s.i1", g)), from_part(e, p.j0, j0),
+	                             from_part(e, p.j0, arena_printf(e->a, "%s.j1", g))};
 	if (tile)
 		map_set(&e->refs, v->store->buf,
-		        arena_printf(e->a, "%s.tile[(%s - %s.i0) * %s_PANEL + %s - %s.j0]", g, counter(e, v->row, v->nrow, "row"), g,
-		                     micro_of(e, d), counter(e, v->col, v->ncol, "col"), g));
+		        arena_printf(e->a, "%s.tile[(%s - %s) * %s_PANEL + %s - %s]", g, counter(e, v->row, v->nrow, "row"), atom(e, range[0]),
+		                     micro_of(e, d), counter(e, v->col, v->ncol, "col"), atom(e, range[2])));
 	emit_behind(e, v, k->stages[1], range);
 	close_block(e);
 }
@@ -234,19 +269,22 @@ static void emit_gemm(Emit *e, Kernel *k, const DotView *v, DType d)
 static void emit_whole(Emit *e, Kernel *k, const DotView *v, DType d)
 {
 	Nest *s = k->stages[0];
-	const char *name = gemm_template(e, s->how, d), *a = start(e, v, v->a), *b = start(e, v, v->b), *c = start(e, v, v->store);
+	const Part p = part_of(e, v);
+	const char *name = gemm_template(e, s->how, d), *a = moved(e, start(e, v, v->a), p.i0, v->am);
+	const char *b = moved(e, start(e, v, v->b), p.j0, v->bn), *c = start(e, v, v->store);
 	bool row = is_one(v->m);
 	if (!strcmp(s->how, "gemm_small"))
-		emit_line(e, "%s(%s, %s, %s, %s, %s, %s, %s, %s, %s, %s);", name, dims_text(e, v->m), dims_text(e, v->n), dims_text(e, v->k), a,
-		          dims_text(e, v->am), dims_text(e, v->ak), b, dims_text(e, v->bk), c, dims_text(e, v->cm));
+		emit_line(e, "%s(%s, %s, %s, %s, %s, %s, %s, %s, %s, %s);", name, p.m, p.n, dims_text(e, v->k), a, dims_text(e, v->am),
+		          dims_text(e, v->ak), b, dims_text(e, v->bk), moved(e, c, p.i0, v->cm), dims_text(e, v->cm));
 	else if (!strcmp(s->how, "gemv_rows"))
-		emit_line(e, "%s(%s, %s, %s, %s, %s, %s);", name, dims_text(e, row ? v->n : v->m), dims_text(e, v->k), row ? b : a,
-		          dims_text(e, row ? v->bn : v->am), row ? a : b, c);
+		emit_line(e, "%s(%s, %s, %s, %s, %s, %s);", name, row ? p.n : p.m, dims_text(e, v->k), row ? b : a,
+		          dims_text(e, row ? v->bn : v->am), row ? a : b, moved(e, c, row ? p.j0 : p.i0, dim_int(e->m->dims, 1)));
 	else
-		emit_line(e, "%s(%s, %s, %s, %s, %s, %s, %s, %s);", name, dims_text(e, row ? v->n : v->m), dims_text(e, v->k), row ? b : a,
-		          dims_text(e, row ? v->bk : v->ak), row ? a : b, dims_text(e, row ? v->ak : v->bk), c, room_text(e, s));
+		emit_line(e, "%s(%s, %s, %s, %s, %s, %s, %s, %s);", name, row ? p.n : p.m, dims_text(e, v->k), row ? b : a,
+		          dims_text(e, row ? v->bk : v->ak), row ? a : b, dims_text(e, row ? v->ak : v->bk),
+		          moved(e, c, row ? p.j0 : p.i0, dim_int(e->m->dims, 1)), room_text(e, s));
 	if (k->nstages == 1) return;
-	const char *const range[] = {"0", dims_text(e, v->m), "0", dims_text(e, v->n)};
+	const char *const range[] = {p.i0, p.i1, p.j0, p.j1};
 	emit_behind(e, v, k->stages[1], range);
 }
 
@@ -255,7 +293,7 @@ void emit_dot_stages(Emit *e, Kernel *k)
 	DotView v;
 	Nest *s = k->stages[0];
 	if (!dot_view(e->m->dims, s, &v)) return;
-	for (int i = 0; i < v.nloop; i++) open_loop(e, v.loop[i], false);
+	for (int i = 0; i < v.nloop; i++) emit_open_axis(e, v.loop[i]);
 	DType d = v.a->buf->type->dtype;
 	emit_line(e, "{");
 	e->indent++;

@@ -95,3 +95,12 @@ bool dot_view(DimCtx *c, const Nest *s, DotView *out)
 	for (int i = s->cols - n; i < s->cols; i++) out->col[out->ncol++] = s->axis[outer + s->rows + i];
 	return true;
 }
+
+int dot_shared(const DotView *v, const Axis *x, const Axis *const **axes)
+{
+	for (int i = 0; i < v->nloop; i++)
+		if (v->loop[i] == x) return *axes = v->loop + i, 1;
+	if (v->nrow && v->row[0] == x) return *axes = v->row, v->nrow;
+	if (v->ncol && v->col[0] == x) return *axes = v->col, v->ncol;
+	return 0;
+}

@@ -13,6 +13,8 @@ typedef struct DotView {
 } DotView;
 /* False: the stage is no sum of products of two loads, or its contracted axes are no single one in memory. */
 bool dot_view(DimCtx *c, const Nest *s, DotView *out);
+/* A kernel of template how is shared out along axis x: the axes that run as one with it, x first. 0: x is none that can be. */
+int dot_shared(const DotView *v, const Axis *x, const Axis *const **axes);
 /* Element number of an access as an index: position of idx in b, row-major. */
 Dim access_stride(DimCtx *c, const Buf *b, const Index *idx, const Axis *x);
 #endif

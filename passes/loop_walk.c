@@ -57,7 +57,7 @@ void stage_accesses(Nest *s, AccessFn *fn, void *ctx)
 	Visit v = {s, fn, ctx};
 	body_walk(s->init, visit_node, &v);
 	body_walk(s->body, visit_node, &v);
-	if (s->room) fn(ctx, s, s->room, NULL, 0, ACCESS_READ | ACCESS_WRITE | ACCESS_WHOLE);
+	if (s->room) fn(ctx, s, s->room, NULL, 0, ACCESS_READ | ACCESS_WRITE | ACCESS_WHOLE | ACCESS_SCRATCH);
 }
 
 static void add_touch(void *p, Nest *s, Buf *b, const Index *index, int nindex, int kind)

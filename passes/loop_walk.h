@@ -3,7 +3,12 @@
 #define MLXCC_PASSES_LOOP_WALK_H
 #include "loop.h"
 
-typedef enum AccessKind { ACCESS_READ = 1, ACCESS_WRITE = 2, ACCESS_WHOLE = 4 /* not by index: templates */ } AccessKind;
+typedef enum AccessKind {
+	ACCESS_READ = 1,
+	ACCESS_WRITE = 2,
+	ACCESS_WHOLE = 4 /* not by index: templates */,
+	ACCESS_SCRATCH = 8 /* its work memory */
+} AccessKind;
 typedef void AccessFn(void *ctx, Nest *s, Buf *b, const Index *index, int nindex, int kind);
 void stage_accesses(Nest *s, AccessFn *fn, void *ctx);
 /* The same as a list. */

@@ -5,8 +5,9 @@
  * where the pieces begin. The code that is printed makes pieces of at least a certain cost (kernels/threads.h), one where the whole is too
  * small. Takes fused and vectorised loop IR; a no-op unless --threads asks for it. Row buffers in the arena get one slice per piece
  * (plan.c). */
-#include "loop_walk.h"
+#include "dot_view.h"
 #include "passes.h"
+#include <string.h>
 
 /* Costs in 1/16 of a cycle per element, vector code assumed: a load or store as from L3, an operation, one that takes a polynomial. Code
  * that runs element by element costs SCALAR times that. */
@@ -39,7 +40,7 @@ static void check_access(void *p, Nest *s, Buf *b, const Index *index, int ninde
 	Check *c = p;
 	int64_t add;
 	(void)s;
-	if (buf_root(b) != c->written || !c->ok) return;
+	if (buf_root(b) != c->written || kind & ACCESS_SCRATCH || !c->ok) return;
 	int at = kind & ACCESS_WHOLE ? -1 : subscript_of(index, nindex, c->x);
 	c->ok = at >= 0 && (c->subscript < 0 || c->subscript == at) && dim_is_const(index[at].add, &add) && add == 0 && b == c->written;
 	c->subscript = at;
@@ -55,7 +56,7 @@ static void check_written(void *p, Nest *s, Buf *b, const Index *index, int nind
 {
 	Written *w = p;
 	(void)s, (void)index, (void)nindex;
-	if (!(kind & ACCESS_WRITE) || !w->ok) return;
+	if (!(kind & ACCESS_WRITE) || kind & ACCESS_SCRATCH || !w->ok) return;
 	Check c = {.k = w->k, .x = w->x, .written = buf_root(b), .subscript = -1, .ok = true};
 	for (int i = 0; i < w->k->nstages; i++) stage_accesses(w->k->stages[i], check_access, &c);
 	w->ok = c.ok;
@@ -128,7 +129,6 @@ static bool runs_over(const Axis *const *axis, int n, const Axis *x, bool alone)
 static bool may_share(Kernel *k, const Axis *x)
 {
 	int64_t n;
-	if (k->stages[0]->how) return false; /* a template's kernel runs whole */
 	if (dim_is_const(x->extent, &n) && n < 2) return false;
 	Written w = {k, x, true};
 	bool alone = k->nstages == 1 && !k->stages[0]->init;
@@ -140,16 +140,86 @@ static bool may_share(Kernel *k, const Axis *x)
 	return w.ok;
 }
 
+static void share_along(const Axis *x, int threads, Dim cost)
+{
+	Axis *own = (Axis *)x; /* const for everybody who only reads it */
+	own->pieces = threads;
+	own->cost = cost;
+}
+
+/* --- sums of products that a template computes ------------------------------------------------------------------------------------------
+ */
+/* Rows that a piece should have at least, so that its tiles are whole, and columns: a piece packs the panels that it needs. */
+enum { PIECE_ROWS = 28, PIECE_COLUMNS = 64 };
+
+static Dim dot_cost(DimCtx *c, const Kernel *k, const DotView *v, const Axis *x)
+{
+	const Nest *s = k->stages[0];
+	bool vector = !strncmp(s->how, "gemv", 4); /* as fast as the matrix comes from memory; else multiply-adds: 16 of f32 in a cycle */
+	Dim each = dim_int(c, (vector ? COST_LOAD : 1) * dtype_bytes(v->sum->dtype) / 4);
+	Dim sum = over_axes(c, over_axes(c, each, v->sum->axis, v->sum->naxis, x), s->axis, s->naxis, x);
+	for (int i = 1; i < k->nstages; i++)
+		sum = dim_add(c, sum, nest_cost(c, k->stages[i]->body, k->stages[i]->axis, k->stages[i]->naxis, x));
+	return sum;
+}
+
+/* Of what the kernel writes, iterations along all of these axes write distinct elements. */
+static bool apart_along(Kernel *k, const Axis *const *axis, int n)
+{
+	int64_t one;
+	for (int a = 0; a < n; a++) {
+		Written w = {k, axis[a], true};
+		if (dim_is_const(axis[a]->extent, &one) && one == 1) continue;
+		for (int i = 0; i < k->nstages && w.ok; i++) stage_accesses(k->stages[i], check_written, &w);
+		if (!w.ok) return false;
+	}
+	return n > 0;
+}
+
+static int64_t size_or(Dim d, int64_t otherwise)
+{
+	int64_t n;
+	return dim_is_const(d, &n) ? n : otherwise;
+}
+
+/* Along a loop around the products where it is long enough; else along rows or columns, whichever there are more of: the smaller operand is
+ * then the one that every piece packs. A number of rows that is not known counts as few, as in a call with a batch of one. */
+static bool share_dot(Program *p, Kernel *k, int threads)
+{
+	DotView v;
+	DimCtx *c = p->m->dims;
+	const Nest *s = k->stages[0];
+	if (!dot_view(c, s, &v)) return false;
+	for (int i = 0; i < v.nloop; i++)
+		if (size_or(v.loop[i]->extent, threads) >= threads && apart_along(k, v.loop + i, 1)) {
+			share_along(v.loop[i], threads, dot_cost(c, k, &v, v.loop[i]));
+			return true;
+		}
+	int64_t m = size_or(v.m, 1), n = size_or(v.n, 1);
+	bool rows = v.nrow && size_or(v.m, 2) > 1 && apart_along(k, v.row, v.nrow);
+	bool columns = v.ncol && size_or(v.n, 2) > 1 && strcmp(s->how, "gemm_small") && apart_along(k, v.col, v.ncol);
+	if (rows && columns) {
+		bool many_rows = m >= threads * PIECE_ROWS, many_columns = n >= threads * PIECE_COLUMNS;
+		if (many_rows != many_columns) rows = many_rows;
+		else rows = m >= n;
+	}
+	if (!rows && !columns) return false;
+	const Axis *x = rows ? v.row[0] : v.col[0];
+	share_along(x, threads, dot_cost(c, k, &v, x));
+	return true;
+}
+
+/* --- any other kernel -------------------------------------------------------------------------------------------------------------------
+ */
 static bool share_kernel(Program *p, Kernel *k, int threads)
 {
+	if (k->stages[0]->how) return share_dot(p, k, threads);
 	const Nest *s = k->stages[0];
 	int n = k->nstages > 1 ? (k->nouter ? 1 : 0) : s->naxis;
 	for (int i = 0; i < n; i++) {
 		const Axis *x = k->nstages > 1 ? k->outer[0] : s->axis[i];
 		if (!may_share(k, x)) continue;
-		Axis *own = (Axis *)x; /* const for everybody who only reads it */
-		own->pieces = threads;
-		own->cost = cost_per_step(p->m->dims, k, x);
+		share_along(x, threads, cost_per_step(p->m->dims, k, x));
 		return true;
 	}
 	return false;

@@ -79,11 +79,13 @@ typedef struct SliceCount {
 
 static void give_slices(void *ctx, Nest *s, Buf *b, const Index *index, int nindex, int kind)
 {
-	(void)s, (void)index, (void)nindex, (void)kind;
-	if (b->space == BUF_ROW && b->in_arena) b->slices = ((SliceCount *)ctx)->n;
+	int n = ((SliceCount *)ctx)->n;
+	(void)s, (void)index, (void)nindex;
+	if ((kind & ACCESS_SCRATCH || (b->space == BUF_ROW && b->in_arena)) && n > b->slices) b->slices = n;
 }
 
-/* A row buffer in the arena has a slice for each piece of its kernel that may run at the same time. */
+/* A row buffer in the arena, and the work memory of a template or a library call, has a slice for each piece of its kernel that may run at
+ * the same time. */
 static void count_slices(void *ctx, StepList *list, Step *s)
 {
 	(void)list;

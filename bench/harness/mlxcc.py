@@ -20,6 +20,7 @@ C_TYPES = {"float": np.float32, "double": np.float64, "int32_t": np.int32, "int6
 BY_VALUE = {"float": ctypes.c_float, "double": ctypes.c_double, "int32_t": ctypes.c_int32, "uint32_t": ctypes.c_uint32, "int64_t": ctypes.c_int64,
             "uint64_t": ctypes.c_uint64, "bool": ctypes.c_bool}
 CACHE_LINE = 64
+RUNTIME = BENCH.parent / "runtime"
 
 
 class CannotCompile(Exception):
@@ -66,11 +67,14 @@ def baked(tree):
     return {k: np.ascontiguousarray(v) for k, v in tree.items()}
 
 
-def compile_workload(cls, arrays, out, cc="gcc", flags=(), build=None, shared=True):
-    """Runs mlxcc and the C compiler; returns a dict with the paths, both times in seconds and the sizes in bytes."""
+def compile_workload(cls, arrays, out, cc="gcc", flags=(), build=None, shared=True, threads=1):
+    """Runs mlxcc and the C compiler, with the pool of runtime/ where there are several threads; returns a dict with the paths, both times in seconds and the sizes in bytes."""
     out = pathlib.Path(out)
     out.mkdir(parents=True, exist_ok=True)
     command = [str(build_dir(build) / "mlxcc"), str(cls.mx), "-o", str(out / f"{cls.name}.c"), f"--prefix={cls.name}", *cls.mlxcc_flags, *flags]
+    pool = [f"-I{RUNTIME}", str(RUNTIME / "pool.c"), "-pthread"] if threads > 1 else []
+    if pool:
+        command.append(f"--threads={threads}")
     for name in cls.baked:
         value = arrays[name]
         path = out / (f"{name}.npz" if isinstance(value, dict) else f"{name}.npy")
@@ -81,7 +85,7 @@ def compile_workload(cls, arrays, out, cc="gcc", flags=(), build=None, shared=Tr
         command.append(f"--weights={name}={path}")
     mlxcc_seconds = run_tool(command)
     source, library = out / f"{cls.name}.c", out / f"{cls.name}.so"
-    cc_seconds = run_tool([cc, *C_FLAGS, "-fPIC", "-shared", "-o", str(library), str(source), "-lm", "-lpthread"]) if shared else 0.0
+    cc_seconds = run_tool([cc, *C_FLAGS, "-fPIC", "-shared", "-o", str(library), str(source), *pool, "-lm"]) if shared else 0.0
     return dict(source=source, header=source.with_suffix(".h"), library=library, mlxcc_s=mlxcc_seconds, cc_s=cc_seconds,
                 c_bytes=source.stat().st_size, so_bytes=library.stat().st_size if shared else 0)
 
@@ -213,5 +217,12 @@ def make_call(cls, arrays, info, want, threads=1):
 
 
 def executor(library, threads, keep):
-    """The executor argument for `threads` threads, where the emitted code takes one; a null pointer means serial."""
-    return ctypes.c_void_p(None)
+    """The executor argument: a pool of so many threads, which lives as long as the call; a null pointer for one."""
+    if threads == 1:
+        return ctypes.c_void_p(None)
+    library.mxrt_pool_new.restype = library.mxrt_pool_exec.restype = ctypes.c_void_p
+    pool = ctypes.c_void_p(library.mxrt_pool_new(threads))
+    if not pool.value:
+        raise CannotCompile(f"no pool of {threads} threads")
+    keep.append(pool)
+    return ctypes.c_void_p(library.mxrt_pool_exec(pool))

@@ -40,7 +40,7 @@ def version(cls, peer):
 # ---- mlxcc ----
 
 def build_mlxcc(cls, arrays, threads, want, work, cc="gcc"):
-    info = mx_c.compile_workload(cls, arrays, work, cc=cc)
+    info = mx_c.compile_workload(cls, arrays, work, cc=cc, threads=threads)
     call, fetch = mx_c.make_call(cls, arrays, info, want, threads)
     return call, fetch, {k: v for k, v in info.items() if not isinstance(v, pathlib.Path)}
 
