@@ -58,6 +58,11 @@ void vector_scan(Emit *e, const Axis *const *axis, int n, Body *b);
 /* The part lo..hi of the loop over x, which is not empty. */
 void vector_range(Emit *e, const Axis *x, Body *b, const char *lo, const char *hi);
 void vector_reduce(Emit *e, Node *n);
+/* v for the loop over axis[n - 1]; its body, of `active` lanes where that is not NULL; n as a vector, an atom. */
+void vector_begin(Emit *e, VecLoop *v, const Axis *const *axis, int n);
+void vector_body(Emit *e, VecLoop *v, Body *b, const char *active);
+const char *vector_text(Emit *e, Node *n);
+/* c_vector_arg.c */
 void vector_arg(Emit *e, Node *n);
 /* Prints n as a vector, or what was decided about it; false: it is a scalar here. */
 bool vector_node(Emit *e, Body *b, Node *n);

@@ -43,7 +43,7 @@ static const char *broadcast(Emit *e, DType d, const char *x)
 }
 
 /* n as a vector, an atom. */
-static const char *vector_text(Emit *e, Node *n)
+const char *vector_text(Emit *e, Node *n)
 {
 	const char *x = node_text(e, n);
 	return varies(e, n) ? atom(e, x) : broadcast(e, n->dtype, x);
@@ -443,7 +443,7 @@ static void hoist(Emit *e, VecLoop *v, Body *b, bool runs)
 }
 
 /* --- loops --------------------------------------------------------------------------------------------------------------------------- */
-static void vec_begin(Emit *e, VecLoop *v, const Axis *const *axis, int n)
+void vector_begin(Emit *e, VecLoop *v, const Axis *const *axis, int n)
 {
 	const Axis *x = axis[n - 1];
 	*v = (VecLoop){.axis = x, .bits = x->vec};
@@ -561,7 +561,7 @@ static void body_of_rows(Emit *e, VecLoop *v, Body *b, const char *active)
 	e->vec = old;
 }
 
-static void body_with(Emit *e, VecLoop *v, Body *b, const char *active)
+void vector_body(Emit *e, VecLoop *v, Body *b, const char *active)
 {
 	if (v->row) {
 		body_of_rows(e, v, b, active);
@@ -584,7 +584,7 @@ static void loop_piece(Emit *e, VecLoop *v, Body *b, const char *lo, const char 
 	if (exact) {
 		emit_line(e, "for (ptrdiff_t %s = %s; %s < %s; %s += %s) {", j, lo, j, hi, j, w);
 		e->indent++;
-		body_with(e, v, b, NULL);
+		vector_body(e, v, b, NULL);
 		close_block(e);
 		return;
 	}
@@ -593,13 +593,13 @@ static void loop_piece(Emit *e, VecLoop *v, Body *b, const char *lo, const char 
 	emit_line(e, "ptrdiff_t %s = %s;", j, lo);
 	emit_line(e, "for (; %s + %s <= %s; %s += %s) {", j, w, hi, j, w);
 	e->indent++;
-	body_with(e, v, b, NULL);
+	vector_body(e, v, b, NULL);
 	close_block(e);
 	emit_line(e, "if (%s < %s) {", j, hi);
 	e->indent++;
 	const char *n = temp(e, "n");
 	emit_line(e, "const ptrdiff_t %s = %s - %s;", n, hi, j);
-	body_with(e, v, b, n);
+	vector_body(e, v, b, n);
 	close_block(e);
 	close_block(e);
 }
@@ -670,7 +670,7 @@ void vector_loop(Emit *e, const Axis *const *axis, int n, Body *b)
 {
 	VecLoop v;
 	int64_t count;
-	vec_begin(e, &v, axis, n);
+	vector_begin(e, &v, axis, n);
 	Dim extent = flat_extent(e, axis, n);
 	nodes_varying(b, v.axis, NULL, &v.varies);
 	count_body(e, b);
@@ -705,7 +705,7 @@ void vector_rows(Emit *e, const Axis *const *axis, int n, Body *b)
 	emit_line(e, "ptrdiff_t %s = 0;", i);
 	emit_line(e, "for (; %s + 4 <= %s; %s += 4) {", i, rows, i);
 	e->indent++;
-	vec_begin(e, &v, axis, n);
+	vector_begin(e, &v, axis, n);
 	v.row = row;
 	loop_piece(e, &v, b, lo, hi, !x->mask);
 	close_block(e);
@@ -726,7 +726,7 @@ void vector_scan(Emit *e, const Axis *const *axis, int n, Body *b)
 void vector_range(Emit *e, const Axis *x, Body *b, const char *lo, const char *hi)
 {
 	VecLoop v;
-	vec_begin(e, &v, &x, 1);
+	vector_begin(e, &v, &x, 1);
 	nodes_varying(b, x, NULL, &v.varies);
 	count_body(e, b);
 	hoist(e, &v, b, true);
@@ -740,7 +740,7 @@ static void reduce_step(Emit *e, VecLoop *v, Node *n, const char *acc, const cha
 {
 	DType c = dtype_compute(n->dtype);
 	VecLoop *old = e->vec;
-	body_with(e, v, n->body, active);
+	vector_body(e, v, n->body, active);
 	e->vec = v;
 	const char *x = vector_text(e, n->body->result), *part = arena_printf(e->a, "%s[u]", acc);
 	if (active) {
@@ -807,7 +807,7 @@ void vector_reduce(Emit *e, Node *n)
 	DType c = dtype_compute(n->dtype);
 	const char *acc = temp(e, "acc"), *vector = elem_vector(c, n->axis[n->naxis - 1]->vec);
 	int64_t count;
-	vec_begin(e, &v, n->axis, n->naxis);
+	vector_begin(e, &v, n->axis, n->naxis);
 	const char *w = width(&v);
 	Dim extent = flat_extent(e, n->axis, n->naxis);
 	int outer = n->naxis - 1 - v.axis->flat;
@@ -832,50 +832,5 @@ void vector_reduce(Emit *e, Node *n)
 	bool there = codegen_has_definition(e->a, routine);
 	const char *x = there ? arena_printf(e->a, "%s(%s)", routine, acc) : fold_scalars(e, n, acc, w);
 	emit_line(e, "const %s %s = %s;", elem_ctype(n->dtype), t, rounded(e, n->dtype, x));
-	map_set(&e->text, n, (void *)t);
-}
-
-/* --- where the largest is ------------------------------------------------------------------------------------------------------------ */
-static void arg_step(Emit *e, VecLoop *v, Node *n, const char *best, const char *at, const char *active)
-{
-	const char *x = temp(e, "x"), *take = temp(e, "take");
-	VecLoop *old = e->vec;
-	body_with(e, v, n->body, active);
-	e->vec = v;
-	emit_line(e, "const mx_vf %s = %s;", x, vector_text(e, n->body->result));
-	emit_line(e, "const mx_vi %s = %s%s(%s == %s) & ((%s != %s) | (%s %c %s) | (%s == INT32_MAX));", take,
-	          active ? arena_printf(e->a, "mx_first(%s)", active) : "", active ? " & " : "", best, best, x, x, x,
-	          n->op == OP_maximum ? '>' : '<', best, at);
-	emit_line(e, "%s = mx_sel(%s, %s, %s);", best, take, x, best);
-	emit_line(e, "%s = mx_sel_vi(%s, mx_bc_i32((int32_t)%s) + mx_iota(), %s);", at, take, v->axis->name, at);
-	e->vec = old;
-}
-
-/* Each lane keeps its first best and where that is; INT32_MAX: it has none yet. */
-void vector_arg(Emit *e, Node *n)
-{
-	VecLoop v;
-	const char *best = temp(e, "best"), *at = temp(e, "at"), *t = temp(e, "t"), *left = temp(e, "n");
-	vec_begin(e, &v, n->axis, 1);
-	const char *j = v.axis->name, *extent = emit_dim(e, v.axis->extent);
-	nodes_varying(n->body, v.axis, NULL, &v.varies);
-	emit_line(e, "mx_vf %s = mx_bc_f32(%s);", best, n->op == OP_maximum ? "-INFINITY" : "INFINITY");
-	emit_line(e, "mx_vi %s = mx_bc_i32(INT32_MAX);", at);
-	emit_line(e, "{");
-	e->indent++;
-	emit_line(e, "ptrdiff_t %s = 0;", j);
-	emit_line(e, "for (; %s + MX_W <= %s; %s += MX_W) {", j, extent, j);
-	e->indent++;
-	arg_step(e, &v, n, best, at, NULL);
-	close_block(e);
-	if (v.axis->mask) {
-		emit_line(e, "if (%s < %s) {", j, extent);
-		e->indent++;
-		emit_line(e, "const ptrdiff_t %s = %s - %s;", left, extent, j);
-		arg_step(e, &v, n, best, at, left);
-		close_block(e);
-	}
-	close_block(e);
-	emit_line(e, "const uint32_t %s = mx_arg_vf(%s%s, %s);", t, n->op == OP_maximum ? "" : "-", best, at);
 	map_set(&e->text, n, (void *)t);
 }

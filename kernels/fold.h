@@ -290,5 +290,34 @@ MX_INLINE double mx_fold_min_vd(const mx_vd *part)
 	return t[0];
 }
 
+/* @def mx_arg_merge */
+/* Takes w, found at k, for v, found at `at`, in each lane where it is larger; a nan before numbers, the lower position of equals. */
+MX_INLINE void mx_arg_merge(mx_vf *v, mx_vi *at, mx_vf w, mx_vi k)
+{
+	const mx_vi better = (*v == *v) & ((w > *v) | (w != w)), equal = (w == *v) | ((*v != *v) & (w != w)), take = better | (equal & (k < *at));
+	*v = mx_sel(take, w, *v);
+	*at = mx_sel_vi(take, k, *at);
+}
+
+/* @def mx_arg_vf */
+/* The position at[l] of the largest v[l]: a nan before numbers, the lower position of equals. */
+MX_INLINE uint32_t mx_arg_vf(mx_vf v, mx_vi at)
+{
+#if MX_W > 8
+	mx_arg_merge(&v, &at, MX_SHUFFLE(v, v, MX_ROTATE_8), MX_SHUFFLE(at, at, MX_ROTATE_8));
+#endif
+#if MX_W > 4
+	mx_arg_merge(&v, &at, MX_SHUFFLE(v, v, MX_ROTATE_4), MX_SHUFFLE(at, at, MX_ROTATE_4));
+#endif
+#if MX_W > 1
+	mx_arg_merge(&v, &at, MX_SHUFFLE(v, v, MX_ROTATE_2), MX_SHUFFLE(at, at, MX_ROTATE_2));
+	mx_arg_merge(&v, &at, MX_SHUFFLE(v, v, MX_ROTATE_1), MX_SHUFFLE(at, at, MX_ROTATE_1));
+	return (uint32_t)at[0];
+#else
+	(void)v;
+	return (uint32_t)at;
+#endif
+}
+
 /* @end */
 #endif

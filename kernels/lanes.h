@@ -327,22 +327,6 @@ MX_INLINE mx_vf mx_dot2_vf(mx_vf acc, mx_vf a, mx_vf b)
 
 /* ---- memory: strided and gathered ---- */
 
-/* @def mx_arg_vf */
-/* The position at[l] of the largest v[l]: a nan before numbers, the lower position of equals. */
-MX_INLINE uint32_t mx_arg_vf(mx_vf v, mx_vi at)
-{
-	float x[MX_W];
-	int32_t k[MX_W];
-	int best = 0;
-	mx_st_f32(x, v);
-	mx_st_i32(k, at);
-	for (int i = 1; i < MX_W; i++) {
-		const bool nan = x[i] != x[i], had = x[best] != x[best], first = k[i] < k[best];
-		if (nan ? !had || first : !had && (x[i] > x[best] || (x[i] == x[best] && first))) best = i;
-	}
-	return (uint32_t)k[best];
-}
-
 /* @def mx_ld_stride_f32 */
 MX_INLINE mx_vf mx_ld_stride_f32(const float *p, ptrdiff_t stride)
 {

@@ -1,5 +1,6 @@
 """Vector code gives the interpreter's bits at every width, with gcc and clang, at every optimisation: row lengths 1..70 with an inaccessible
 page behind and before every operand, nan, infinities, zeros of both signs and subnormals in every lane."""
+import ctypes
 import os
 import pathlib
 import platform
@@ -230,3 +231,23 @@ def test_same_bits_at_every_width(name, cc, level, width, mlxcc, expected, tmp_p
         got = np.load(tmp_path / "out.npz")
         bad = [f"N={n} result {k} ({results[k]}): {got[f'{n}_{k}']} instead of {w}" for (n, k), w in want.items() if not same(got[f"{n}_{k}"], w, results[k].partition("[")[0])]
         assert not bad, "\n".join(bad[:4])
+
+
+@pytest.mark.parametrize("cc, width", [("gcc", "avx512"), ("clang", "base"), ("gcc", "scalar")])
+@pytest.mark.parametrize("n", [1, 15, 63, 64, 65, 130, 200])
+def test_place_of_the_largest_in_special_rows(n, cc, width, mlxcc, tmp_path):
+    """Rows of nothing but infinities, nans, equal zeros; a nan, the least and the largest anywhere: the first one, as NumPy says."""
+    if width not in WIDTHS:
+        pytest.skip("not on this machine")
+    r = np.random.default_rng(n)
+    rows = [np.full(n, v) for v in (-np.inf, np.inf, np.nan, 0.0, 1.0)] + [np.where(np.arange(n) == k, v, w) for k in sorted({0, n // 2, n - 1})
+            for v, w in ((np.nan, -np.inf), (-3e38, -np.inf), (3e38, np.inf), (0.0, -0.0), (np.nan, np.inf))] + [r.integers(-2, 3, n) for _ in range(20)]
+    x = np.array(rows, "f4")
+    text = f'module "t" stage "tensor"\n\nfunc @f(%x: f32[{len(x)},{n}]) -> (u32[{len(x)}], u32[{len(x)}]) {{\n  %a = argmax %x {{axis=1}} : u32[{len(x)}]\n  %b = argmin %x {{axis=1}} : u32[{len(x)}]\n  return %a, %b\n}}\n'
+    exported, _ = export(text, [f"f32[{len(x)},{n}]"], [f"u32[{len(x)}]"] * 2)
+    c_kit.build(mlxcc, exported, tmp_path, ("-O2", *WIDTHS[width], *c_kit.STRICT), cc)
+    f = ctypes.CDLL(str(tmp_path / "f.so")).t_f
+    a, b = np.zeros(len(x), "u4"), np.zeros(len(x), "u4")
+    f(*(v.ctypes.data_as(ctypes.c_void_p) for v in (x, a, b)), None)
+    np.testing.assert_array_equal(a, np.argmax(x, axis=1))
+    np.testing.assert_array_equal(b, np.argmin(x, axis=1))
