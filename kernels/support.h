@@ -476,13 +476,15 @@ static inline ptrdiff_t mx_floordiv(ptrdiff_t a, ptrdiff_t b) /* of dimensions; 
 /* @def mx_max_f32 */
 static inline float mx_max_f32(float a, float b) /* nan wins; of equals b */
 {
-	return a > b || a != a ? a : b;
+	const float greater = a > b ? a : b; /* one instruction, no branch */
+	return a != a ? a : greater;
 }
 
 /* @def mx_min_f32 */
 static inline float mx_min_f32(float a, float b)
 {
-	return a < b || a != a ? a : b;
+	const float less = a < b ? a : b; /* one instruction, no branch */
+	return a != a ? a : less;
 }
 
 /* @def mx_rint_f32 */
@@ -506,13 +508,15 @@ static inline double mx_sign_f64(double a) /* 0 for nan */
 /* @def mx_max_f64 */
 static inline double mx_max_f64(double a, double b) /* nan wins; of equals b */
 {
-	return a > b || a != a ? a : b;
+	const double greater = a > b ? a : b; /* one instruction, no branch */
+	return a != a ? a : greater;
 }
 
 /* @def mx_min_f64 */
 static inline double mx_min_f64(double a, double b)
 {
-	return a < b || a != a ? a : b;
+	const double less = a < b ? a : b; /* one instruction, no branch */
+	return a != a ? a : less;
 }
 
 /* @def mx_rem_f64 */
