@@ -64,6 +64,7 @@ void vector_body(Emit *e, VecLoop *v, Body *b, const char *active);
 const char *vector_text(Emit *e, Node *n);
 /* c_vector_arg.c */
 void vector_arg(Emit *e, Node *n);
+const char *vector_arg_lanes(Emit *e, Node *n);
 /* Prints n as a vector, or what was decided about it; false: it is a scalar here. */
 bool vector_node(Emit *e, Body *b, Node *n);
 #endif

@@ -345,6 +345,7 @@ static const char *expression_lanes(Emit *e, Node *n)
 	case N_LOAD: return load_lanes(e, n);
 	case N_IF: return varies(e, n->arg[0]) ? NULL : if_lanes(e, n);
 	case N_REDUCE: return reduce_in_lanes(e, n);
+	case N_ARG: return vector_arg_lanes(e, n);
 	default: return NULL;
 	}
 }

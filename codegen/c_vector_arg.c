@@ -26,6 +26,22 @@ static void arg_step(Emit *e, VecLoop *v, Node *n, const char *best, const char 
 	e->vec = old;
 }
 
+/* A search of its own in each lane. The first place holds nothing less than what they begin with. */
+const char *vector_arg_lanes(Emit *e, Node *n)
+{
+	const char *best = temp(e, "best"), *at = temp(e, "at"), *x = temp(e, "x"), *keep = temp(e, "keep");
+	emit_line(e, "mx_vf %s = mx_bc_f32(%s);", best, n->op == OP_maximum ? "-INFINITY" : "INFINITY");
+	emit_line(e, "mx_vi %s = mx_bc_i32(0);", at);
+	open_loop(e, n->axis[0], false);
+	emit_body(e, n->body);
+	emit_line(e, "const mx_vf %s = %s;", x, vector_text(e, n->body->result));
+	emit_line(e, "const mx_vi %s = (%s %s %s) | (%s != %s);", keep, x, n->op == OP_maximum ? "<=" : ">=", best, best, best);
+	emit_line(e, "%s = mx_sel(%s, %s, %s);", best, keep, best, x);
+	emit_line(e, "%s = mx_sel_vi(%s, %s, mx_bc_i32((int32_t)%s));", at, keep, at, n->axis[0]->name);
+	close_block(e);
+	return arena_printf(e->a, "(mx_vu)%s", at);
+}
+
 /* The loop over whole vectors, ARG_SETS of them at a time. */
 static void arg_sets(Emit *e, VecLoop *v, Node *n, const char *extent, const char *best, const char *at)
 {

@@ -173,8 +173,13 @@ static void look_node(Look *l, const Node *n)
 	case N_LOAD: look_access(l, n, false); return;
 	case N_STORE: look_access(l, n, true); return;
 	case N_SCAN: look_scan(l, n); return;
-	case N_RAW:
-	case N_ARG: l->refused |= true; return;
+	case N_RAW: l->refused |= true; return;
+	case N_ARG:
+		if (!varies) return;
+		look_dtype(l, n->dtype);
+		if (n->body->result->dtype != DT_f32) l->refused = true;
+		look_body(l, n->body);
+		return;
 	case N_FOR: l->refused |= true; return;
 	case N_REDUCE:
 		if (!varies) return;

@@ -46,7 +46,9 @@ PROGRAMS = {
   %g = reduce_sum %s {axes=[1]} : f32[3]
   %h = argmax %x {axis=1} : u32[3]
   %k = round %x : f32[3,N]
-  %i = argmin %k {axis=1} : u32[3]""", "%a f32[3], %b f32[N], %c f32, %d f32[3], %e f32[N], %f f32[3], %g f32[3], %h u32[3], %i u32[3]"),
+  %i = argmin %k {axis=1} : u32[3]
+  %m = argmax %x {axis=0} : u32[N]
+  %o = argmin %k {axis=0} : u32[N]""", "%m u32[N], %o u32[N], %a f32[3], %b f32[N], %c f32, %d f32[3], %e f32[N], %f f32[3], %g f32[3], %h u32[3], %i u32[3]"),
     "softmax": ("%x: f32[3,N]", """
   %m = reduce_max %x {axes=[1]} : f32[3]
   %n = broadcast %m {shape=[3,N], dims=[0]} : f32[3,N]
