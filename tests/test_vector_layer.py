@@ -62,7 +62,7 @@ def test_other_targets_compile(target, tmp_path):
     """Without their libraries: declarations of what the file takes from libc are enough to compile it."""
     extra = {"aarch64-none-elf": [], "wasm32": ["-msimd128"]}[target]
     (tmp_path / "math.h").write_text("".join(f"float {f}f(float); double {f}(double);\n" for f in "fabs sqrt exp log log1p rint sin cos tan tanh sinh cosh floor ceil trunc log2 asin acos atan asinh acosh "
-                                                                                                  "atanh expm1 exp2 log10 erf cbrt".split())
+                                                                                                  "atanh expm1 exp2 log10 erf erfc cbrt".split())
                                      + "".join(f"float {f}f(float, float); double {f}(double, double);\n" for f in "fmod hypot copysign atan2 pow".split())
                                      + "#define INFINITY (__builtin_inff())\n#define NAN (__builtin_nanf(\"\"))\n")
     (tmp_path / "string.h").write_text("void *memcpy(void *, const void *, unsigned long);\n")
