@@ -59,6 +59,7 @@ static void put_template(Emit *e, const char *file, const char *kernel, const ch
 	                      {"LDN", arena_printf(e->a, "mx_ldn_%s", t), false},
 	                      {"STN", arena_printf(e->a, "mx_stn_%s", t), false},
 	                      {"BC", arena_printf(e->a, "mx_bc_%s", t), false},
+	                      {"LDNS", arena_printf(e->a, "mx_ldn_%s", s), false},
 	                      {"LDS", arena_printf(e->a, "mx_ld_%s", s), false},
 	                      {"LOAD", same ? "" : arena_printf(e->a, "mx_f32_from_%s", s), false},
 	                      {"MUST_PACK", same ? "" : "true ||", false},

@@ -54,15 +54,21 @@ MX_INLINE void mx_conv_narrow(const int m, const mx_taps *t, const float *x, ptr
 		const float *a = x + d * t->xd + h * t->xh + j * t->xw, *b = w + d * t->wd + h * t->wh + j * t->ww;
 		MX_NO_UNROLL for (ptrdiff_t k = 0; k < t->run; k++, b += 32)
 		{
+			const float *p = a + k;
 			mx_vf b0 = mx_ld_f32(b);
 			MX_KEEP(b0);
-			MX_UNROLL(14) for (int i = 0; i < m; i++) c[i] = c[i] + mx_bc_f32(a[i * xs + k]) * b0;
+			MX_FRESH(p);
+			MX_UNROLL(14) for (int i = 0; i < m; i++) c[i] = c[i] + mx_bc_f32(p[i * xs]) * b0;
 		}
 	}
 	if (n >= MX_W) {
 		MX_UNROLL(14) for (int i = 0; i < m; i++) mx_st_f32(y + i * ys, c[i]);
 	} else {
-		MX_UNROLL(14) for (int i = 0; i < m; i++) mx_stn_f32(y + i * ys, c[i], n);
+		MX_UNROLL(14) for (int i = 0; i < m; i++)
+		{
+			MX_KEEP(c[i]); /* until here, not in the memory that it is stored through */
+			mx_stn_f32(y + i * ys, c[i], n);
+		}
 	}
 }
 
@@ -79,12 +85,14 @@ MX_INLINE void mx_conv_tile(const int m, const mx_taps *t, const float *x, ptrdi
 		const float *a = x + d * t->xd + h * t->xh + j * t->xw, *b = w + d * t->wd + h * t->wh + j * t->ww;
 		MX_NO_UNROLL for (ptrdiff_t k = 0; k < t->run; k++, b += 32)
 		{
+			const float *p = a + k;
 			mx_vf b0 = mx_ld_f32(b), b1 = mx_ld_f32(b + MX_W);
 			MX_KEEP(b0);
 			MX_KEEP(b1);
+			MX_FRESH(p);
 			MX_UNROLL(14) for (int i = 0; i < m; i++)
 			{
-				const mx_vf f = mx_bc_f32(a[i * xs + k]);
+				const mx_vf f = mx_bc_f32(p[i * xs]);
 				c[i][0] = c[i][0] + f * b0;
 				c[i][1] = c[i][1] + f * b1;
 			}
@@ -287,11 +295,35 @@ MX_INLINE void mx_depth_tile(const int m, const mx_taps *t, const float *x, ptrd
 	}
 }
 
+/* @def mx_depth_tile3 */
+/* The same with rows of three taps that are neighbours, as positions are: an element is loaded once for its three products. */
+MX_INLINE void mx_depth_tile3(const int m, const mx_taps *t, const float *x, ptrdiff_t xs, const float *w, float *y, ptrdiff_t c)
+{
+	mx_vf acc[8];
+	MX_UNROLL(8) for (int i = 0; i < m; i++) acc[i] = mx_bc_f32(0.0f);
+	for (ptrdiff_t d = 0; d < t->nd; d++)
+		for (ptrdiff_t h = 0; h < t->nh; h++) {
+			const float *a = x + d * t->xd + h * t->xh, *b = w + d * t->wd + h * t->wh;
+			const mx_vf w0 = mx_ld_f32(b), w1 = mx_ld_f32(b + t->ww), w2 = mx_ld_f32(b + 2 * t->ww);
+			MX_UNROLL(10) for (int i = 0; i < m + 2; i++)
+			{
+				mx_vf v = mx_ld_f32(a + i * xs);
+				MX_KEEP(v);
+				if (i < m) acc[i] = acc[i] + v * w0;
+				if (i > 0 && i <= m) acc[i - 1] = acc[i - 1] + v * w1;
+				if (i > 1) acc[i - 2] = acc[i - 2] + v * w2;
+			}
+		}
+	MX_UNROLL(8) for (int i = 0; i < m; i++) mx_st_f32(y + i * c, acc[i]);
+}
+
 /* @def mx_depth_range */
 /* n positions of a row whose taps are all those of t. */
 MX_INLINE void mx_depth_range(const mx_taps *t, const float *x, ptrdiff_t xs, const float *w, float *y, ptrdiff_t c, ptrdiff_t lanes,
                               ptrdiff_t n)
 {
+	if (t->nw == 3 && xs == t->xw && lanes == MX_W)
+		for (; n >= 8; n -= 8, x += 8 * xs, y += 8 * c) mx_depth_tile3(8, t, x, xs, w, y, c);
 	for (; n >= 8; n -= 8, x += 8 * xs, y += 8 * c) mx_depth_tile(8, t, x, xs, w, y, c, lanes);
 	if (n & 4) mx_depth_tile(4, t, x, xs, w, y, c, lanes), x += 4 * xs, y += 4 * c;
 	if (n & 2) mx_depth_tile(2, t, x, xs, w, y, c, lanes), x += 2 * xs, y += 2 * c;

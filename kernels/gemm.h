@@ -169,6 +169,9 @@ static void NAME_pack_rows(const NAME *g)
 			if (g->ak == 1 && n == 16) {
 				for (ptrdiff_t i = 0; i < m; i++)
 					for (ptrdiff_t l = 0; l < 16; l += W) ST(to + i * 16 + l, LDS(a + i * g->am + l));
+			} else if (g->ak == 1) {
+				for (ptrdiff_t i = 0; i < m; i++)
+					for (ptrdiff_t l = 0; l < n; l += W) ST(to + i * 16 + l, n - l < W ? LDNS(a + i * g->am + l, n - l, 0) : LDS(a + i * g->am + l));
 			} else {
 				for (ptrdiff_t l = 0; l < n; l++)
 					for (ptrdiff_t i = 0; i < m; i++) to[i * 16 + l] = LOAD(a[i * g->am + l * g->ak]);
@@ -184,6 +187,11 @@ static void NAME_pack_panel(const NAME *g, ptrdiff_t j, ptrdiff_t w, T *to)
 	if (w == MICRO_PANEL && g->bn == 1) {
 		for (ptrdiff_t k = 0; k < g->kc; k++, b += g->bk, to += MICRO_PANEL)
 			for (ptrdiff_t l = 0; l < MICRO_PANEL; l += W) ST(to + l, LDS(b + l));
+		return;
+	}
+	if (g->bn == 1) {
+		for (ptrdiff_t k = 0; k < g->kc; k++, b += g->bk, to += MICRO_PANEL)
+			for (ptrdiff_t l = 0; l < MICRO_PANEL; l += W) ST(to + l, w - l >= W ? LDS(b + l) : w > l ? LDNS(b + l, w - l, 0) : BC(0));
 		return;
 	}
 	for (ptrdiff_t k = 0; k < g->kc; k += 16) {

@@ -78,6 +78,15 @@
 #define MX_KEEP(v) ((void)0)
 #endif
 
+/* @def MX_FRESH */
+/* In a kernel's loop: what is read through the pointer is not what the pass before has read (gcc keeps such values, and then runs out of
+ * registers). */
+#if MX_W > 1 && defined __GNUC__ && !defined __clang__
+#define MX_FRESH(p) __asm__("" : "+r"(p))
+#else
+#define MX_FRESH(p) ((void)0)
+#endif
+
 /* @def MX_AHEAD */
 /* In a vector loop: the line at p is read (MX_AHEAD_W: written) when the loop over rows comes round. */
 #if MX_W > 1
