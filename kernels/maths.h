@@ -184,12 +184,12 @@ static inline float mx_tanh_f32(float x)
 	e = e * r + 2.0f;
 	e = e * r + 2.0f;
 	e = e * r + 1.0f;
-	const float big = copysignf(1.0f - 2.0f / (e * mx_from_bits_f32(mx_bits_f32(t) << 23) + 1.0f), x); /* n + 127 */
+	const float big = 1.0f - 2.0f / (e * mx_from_bits_f32(mx_bits_f32(t) << 23) + 1.0f); /* n + 127 */
 	float p = z * -0.0056948606f + 0.02063007f;
 	p = p * z - 0.05373695f;
 	p = p * z + 0.13331409f;
 	p = p * z - 0.3333328f;
-	return MX_SEL(a < 0.625f, p * z * x + x, big);
+	return copysignf(MX_SEL(a < 0.625f, p * z * x + x, big), x); /* of -0 too, which p * z * x + x makes +0 */
 }
 
 /* @def mx_sinh_f32 */
