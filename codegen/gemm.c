@@ -62,6 +62,7 @@ static void put_template(Emit *e, const char *file, const char *kernel, const ch
 	                      {"LDNS", arena_printf(e->a, "mx_ldn_%s", s), false},
 	                      {"LDS", arena_printf(e->a, "mx_ld_%s", s), false},
 	                      {"LOAD", same ? "" : arena_printf(e->a, "mx_f32_from_%s", s), false},
+	                      {"TRANSPOSE", c == DT_f64 ? "mx_transpose_vd" : "mx_transpose_vf", false},
 	                      {"MUST_PACK", same ? "" : "true ||", false},
 	                      {"DIRECT_B", same ? "g->b + g->pc * g->bk + j" : "g->cols", false},
 	                      {"PARTS_UNROLL", "16", false}};

@@ -196,6 +196,18 @@ static void NAME_pack_panel(const NAME *g, ptrdiff_t j, ptrdiff_t w, T *to)
 	}
 	for (ptrdiff_t k = 0; k < g->kc; k += 16) {
 		const ptrdiff_t n = g->kc - k < 16 ? g->kc - k : 16;
+		if (W > 1 && w == MICRO_PANEL && g->bk == 1 && n == 16) { /* squares of rows become columns */
+			for (ptrdiff_t l = 0; l < MICRO_PANEL; l += W)
+				for (ptrdiff_t j = 0; j < 16; j += W) {
+					V row[W];
+					MX_UNROLL(PARTS_UNROLL)
+					for (int i = 0; i < W; i++) row[i] = LDS(b + k + j + (l + i) * g->bn);
+					TRANSPOSE(row);
+					MX_UNROLL(PARTS_UNROLL)
+					for (int i = 0; i < W; i++) ST(to + (k + j + i) * MICRO_PANEL + l, row[i]);
+				}
+			continue;
+		}
 		for (ptrdiff_t l = 0; l < MICRO_PANEL; l++)
 			for (ptrdiff_t i = 0; i < n; i++) to[(k + i) * MICRO_PANEL + l] = l < w ? LOAD(b[(k + i) * g->bk + l * g->bn]) : 0;
 	}

@@ -41,6 +41,17 @@ static void NAME_pack_panel(const NAME *g, ptrdiff_t j, ptrdiff_t w, T *to)
 			}
 			continue;
 		}
+		if (w == MICRO_PANEL && g->bk == 1 && left >= 32) { /* rows of 16 pairs become columns */
+			for (ptrdiff_t l = 0; l < MICRO_PANEL; l += W) {
+				V row[W];
+				MX_UNROLL(PARTS_UNROLL)
+				for (int i = 0; i < W; i++) row[i] = LD((const T *)(const void *)(b + 2 * k + (l + i) * g->bn));
+				mx_transpose_vf(row);
+				MX_UNROLL(PARTS_UNROLL)
+				for (int i = 0; i < W; i++) ST(to + (k + i) * MICRO_PANEL + l, row[i]);
+			}
+			continue;
+		}
 		for (ptrdiff_t l = 0; l < MICRO_PANEL; l++)
 			for (ptrdiff_t i = 0; i < n; i++) {
 				const S *const p = b + 2 * (k + i) * g->bk + l * g->bn;

@@ -406,6 +406,17 @@ MX_INLINE void mx_transpose_vf(mx_vf *r)
 
 /* ---- twins of scalar support functions that are single instructions or nearly ---- */
 
+/* @def mx_transpose_vd */
+MX_INLINE void mx_transpose_vd(mx_vd *r)
+{
+	double t[MX_WD * MX_WD], c[MX_WD];
+	for (int i = 0; i < MX_WD; i++) mx_st_f64(t + i * MX_WD, r[i]);
+	for (int i = 0; i < MX_WD; i++) {
+		for (int j = 0; j < MX_WD; j++) c[j] = t[j * MX_WD + i];
+		r[i] = mx_ld_f64(c);
+	}
+}
+
 /* @def mx_pmax_vf */
 MX_INLINE mx_vf mx_pmax_vf(mx_vf a, mx_vf b) /* a > b ? a : b, so b where either is nan */
 {
