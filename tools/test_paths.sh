@@ -2,6 +2,7 @@
 # The optimised paths of emitted C: the tests of ops, kernels, library code and random programs with every compiler, level and width of vectors,
 # and on other machines through emulators; prints a table of configurations, cases and results.
 #   bash tools/test_paths.sh               every configuration, the compact set of tests
+#   bash tools/test_paths.sh --brief       every configuration, only tests/paths/kernels.mx: a function for each kernel and kind of loop
 #   bash tools/test_paths.sh --all         every configuration, all tests that run compiled code
 #   bash tools/test_paths.sh NAME…         only these, e.g. gcc-O3-avx512 aarch64; --list shows all
 #   bash tools/test_paths.sh --fused NAME… with contraction, Winograd and all default flags: near, not equal to, the interpreter
@@ -17,6 +18,7 @@ set_of_tests=compact fused="" sanitize=0 names=()
 for a in "$@"; do
 	case $a in
 	--all) set_of_tests=all ;;
+	--brief) set_of_tests=brief ;;
 	--fused) fused=on ;;
 	--sanitize) sanitize=1 ;;
 	--list) list=1 ;;
@@ -86,8 +88,18 @@ while IFS='|' read -r name cc runner need; do
 	tests=("${compact[@]}")
 	[ "$set_of_tests" = all ] && tests+=("${whole[@]}")
 	begin=$(date +%s)
+	if [ "$set_of_tests" = brief ]; then
+		CC=$cc MLXCC_RUNNER=$runner XDG_CACHE_HOME=$log/cache ASAN_OPTIONS=detect_leaks=0 nice -n "${NICE:-10}" "$build/mlxcc" verify tests/paths/kernels.mx --trials=2 >"$log/$name" 2>&1 </dev/null
+		status=$?
+		good=$(grep -c '^ok ' "$log/$name") bad=$(grep -c '^FAIL' "$log/$name")
+		[ "$status" -ne 0 ] && [ "$bad" -eq 0 ] && bad=1
+		printf '%-18s %7d %7d %7d %8d   %s\n' "$name" $((good + bad)) "$good" "$bad" $(($(date +%s) - begin)) "${cc//$root\//}"
+		grep -vE '^ok .*difference 0.0e' "$log/$name" | head -30 | cut -c1-200
+		failed=$((failed + bad))
+		continue
+	fi
 	CC=$cc MLXCC_PATH=$cc MLXCC_RUNNER=$runner MLXCC_FMA=$fused MLXCC_COMPILED=1 MLXCC_BUILD=$build XDG_CACHE_HOME=$log/cache JAX_PLATFORMS=cpu ASAN_OPTIONS=detect_leaks=0 \
-		nice -n 10 "$python" -m pytest -q -p no:cacheprovider -n "${JOBS:-$(nproc)}" "${tests[@]}" -k "$other_builds" >"$log/$name" 2>&1 </dev/null
+		nice -n "${NICE:-10}" "$python" -m pytest -q -p no:cacheprovider -n "${JOBS:-$(nproc)}" "${tests[@]}" -k "$other_builds" >"$log/$name" 2>&1 </dev/null
 	status=$?
 	last=$(grep -E '(passed|failed|error).* in [0-9.]+' "$log/$name" | tail -1)
 	count() { echo "$last" | grep -oE "[0-9]+ $1" | grep -oE '[0-9]+' || echo 0; }
