@@ -76,12 +76,11 @@ MX_INLINE mx_vf mx_spread_vf(mx_vf v, mx_vu at)
 	(void)at;
 	return v;
 #else
-	float t[MX_W], u[MX_W];
-	uint32_t i[MX_W];
-	mx_st_f32(t, v);
-	mx_st_u32(i, at);
-	for (int l = 0; l < MX_W; l++) u[l] = t[i[l]];
-	return mx_ld_f32(u);
+	/* by selection: with an array of lanes clang 14 gives wrong ones for wasm */
+	mx_vf u = mx_bc_f32(v[0]);
+	MX_UNROLL(8)
+	for (int l = 1; l < MX_W; l++) u = mx_sel((mx_vi)(at == (uint32_t)l), mx_bc_f32(v[l]), u);
+	return u;
 #endif
 }
 
