@@ -130,6 +130,46 @@ static void numbers_first(Arena *a, StepList *list)
 	}
 }
 
+/* --- maps that others stand between -------------------------------------------------------------------------------------------------- */
+enum { LOOK_BACK = 96 };
+
+static void see_loop(void *p, Node *n)
+{
+	if (n->naxis || n->kind == N_RAW) *(bool *)p = true;
+}
+
+/* Nothing but maps over the elements of its outer axes. */
+static bool is_map(const Kernel *k)
+{
+	bool loops = false;
+	for (int i = 0; i < k->nstages; i++) {
+		const Nest *s = k->stages[i];
+		loops |= s->init || s->naxis != k->nouter || s->rows + s->cols > 0;
+		body_walk(s->body, see_loop, &loops);
+	}
+	return !loops && k->nouter > 0;
+}
+
+/* The update of a parameter's state, of the parameter itself, …: maps over the same elements that read what another wrote or read, with
+ * those of other parameters in between. m goes to the nearest such kernel of list[0..n), past kernels that it has nothing to do with. */
+static bool join_map(Arena *a, StepList *list, int n, Kernel *m)
+{
+	if (!is_map(m)) return false;
+	Touches y = kernel_touches(a, m);
+	for (int i = n - 1; i >= 0 && i >= n - LOOK_BACK && list->at[i]->kind == STEP_KERNEL; i--) {
+		Kernel *k = list->at[i]->kernel;
+		Touches x = kernel_touches(a, k);
+		bool shared = false;
+		if (is_map(k) && k->nouter == m->nouter && k->nstages < MAX_STAGES && common_axes(k, m->stages[0]) == m->nouter &&
+		    may_merge(&x, &y, m->nouter, &shared) && shared) {
+			merge(a, k, m, m->nouter);
+			return true;
+		}
+		if (!independent(a, k, m)) return false;
+	}
+	return false;
+}
+
 static bool fuse_list(Arena *a, StepList *list)
 {
 	bool changed = false;
@@ -154,6 +194,10 @@ static bool fuse_list(Arena *a, StepList *list)
 				changed = true;
 				continue;
 			}
+		}
+		if (s->kind == STEP_KERNEL && join_map(a, list, n, s->kernel)) {
+			changed = true;
+			continue;
 		}
 		list->at[n++] = s;
 	}

@@ -131,7 +131,7 @@ static bool may_share(Arena *a, Kernel *k, Nest *x, Nest *y, const Inner *ix, co
 	Touches tx = {a, {0}}, ty = {a, {0}};
 	stage_touches(x, &tx);
 	stage_touches(y, &ty);
-	bool fed = false;
+	bool fed = !ix->n && !iy->n && !iy->reduce; /* maps that run element by element as it is */
 	for (int i = 0; i < tx.at.n; i++)
 		for (int j = 0; j < ty.at.n; j++) {
 			const Touch *p = &tx.at.at[i], *q = &ty.at.at[j];
