@@ -176,6 +176,15 @@ static void keep_binders(const Block *b, bool *keep)
 	}
 }
 
+/* A forward function and its original take and give the same no longer, once f, one of the two, is narrowed. */
+static void forget_primal(const Module *m, const Func *f)
+{
+	for (int i = 0; i < m->funcs.n; i++) {
+		Derived *primal = derived_find(m->funcs.at[i], module_str(f->module, "primal"), NULL);
+		if (primal && (m->funcs.at[i] == f || primal->a == f)) primal->a = NULL;
+	}
+}
+
 static bool narrow_func(Dce *d, Func *f)
 {
 	Uses *u = map_get(&d->uses, f);
@@ -191,6 +200,7 @@ static bool narrow_func(Dce *d, Func *f)
 	keep_binders(b, keep);
 	if (all_of(u->result, nbefore) && all_of(keep, b->nparam)) return false;
 	drop(b->param, &b->nparam, keep, true);
+	forget_primal(d->c->m, f);
 	Narrow w = {f, keep, u->result};
 	for (int i = 0; i < d->c->m->funcs.n; i++) block_each_call(d->c->m->funcs.at[i]->body, narrow_call, &w);
 	return true;

@@ -149,7 +149,7 @@ static void sweep_call(Trim *t, Op *op)
 {
 	Func *f = op_func(op);
 	Derived *d = derived_find(f, module_str(f->module, "primal"), NULL);
-	if (!d) return;
+	if (!d || !d->a) return;
 	int n = d->a->body->nresult;
 	for (int r = n; r < op->nout; r++)
 		if (live(t, op->out[r])) return;

@@ -77,6 +77,22 @@ def test_a_call_does_not_write_over_what_it_reads(mlxcc, tmp_path):
     assert r.returncode == 0, r.stderr
 
 
+def test_a_forward_function_that_gives_only_what_it_kept(mlxcc, tmp_path):
+    """Where dce leaves a forward function its residual alone, that is not the value of the function that it was made from."""
+    (tmp_path / "kept.mx").write_text("export fn f(p: f32[3]) { return grad(|u| sum(grad(|t| sum(tanh(t)))(u)))(p); }\n")
+    r = subprocess.run([mlxcc, "verify", str(tmp_path / "kept.mx"), "--skip=inline"], capture_output=True, text=True)
+    assert r.returncode == 0, r.stderr
+
+
+@pytest.mark.parametrize("seed", range(121, 141) if os.environ.get("MLXCC_FULL") == "1" else [121])
+def test_functions_that_stay_functions(mlxcc, tmp_path, seed):
+    """Without inlining: derivatives as functions of their own, calls inside loops and branches."""
+    source = tmp_path / f"programs{seed}.mx"
+    source.write_text(programs.programs(seed, COUNT))
+    r = subprocess.run([mlxcc, "verify", str(source), "--skip=inline"], capture_output=True, text=True, timeout=600, env={**os.environ, "CC": "gcc -O1"})
+    assert r.returncode == 0 and r.stdout.count("largest difference 0.0e+00") == COUNT, r.stderr[-3000:] + r.stdout[-500:]
+
+
 BOOLS_BESIDE_F64 = """dim N in 1..40;
 export fn f(x: f64[N], y: f64[N]) { let b = x <= y; return where(b > b.flip(axis=0), x, y), where(b > b, x, 1 / y); }
 """
