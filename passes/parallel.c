@@ -6,6 +6,7 @@
  * small. Takes fused and vectorised loop IR; a no-op unless --threads asks for it. Row buffers in the arena get one slice per piece
  * (plan.c). */
 #include "dot_view.h"
+#include "loop_text.h"
 #include "passes.h"
 #include <string.h>
 
@@ -85,12 +86,27 @@ static int node_cost(const Node *n)
 	}
 }
 
+/* Of a call that computes a row of a convolution: 16 multiply-adds in a cycle. The weight has an element for each tap, channel of the
+ * input and of the result. NULL: another call. */
+static Dim row_call_cost(DimCtx *c, const Node *n)
+{
+	const Buf *y = n->buf, *w = n->src2;
+	int64_t size, row = 1, taps = 1;
+	if (loop_node_row(n)->writes != RAW_WRITES_ROW || !w) return NULL;
+	for (int i = 0; i < y->type->rank; i++)
+		if (!n->index[i].n) row *= dim_is_const(y->type->dim[i], &size) ? size : 16;
+	for (int i = 0; i < w->type->rank; i++) taps *= dim_is_const(w->type->dim[i], &size) ? size : 16;
+	if (dim_is_const(y->type->dim[y->type->rank - 1], &size) && size) taps = (taps + size - 1) / size;
+	return dim_int(c, row < INT32_MAX / (taps + 1) ? row * taps : INT32_MAX);
+}
+
 static Dim body_cost(DimCtx *c, const Body *b, const Axis *without, int scale)
 {
 	Dim sum = dim_int(c, 0);
 	for (const Node *n = b ? b->first : NULL; n; n = n->next) {
 		int inner = n->naxis && n->axis[n->naxis - 1]->vec ? 1 : n->naxis ? SCALAR : scale;
-		Dim own = dim_int(c, (int64_t)node_cost(n) * scale);
+		Dim call = n->kind == N_RAW ? row_call_cost(c, n) : NULL;
+		Dim own = call ? call : dim_int(c, (int64_t)node_cost(n) * scale);
 		own = dim_add(c, own, over_axes(c, body_cost(c, n->body, without, inner), n->axis, n->naxis, without));
 		sum = dim_add(c, sum, dim_add(c, own, body_cost(c, n->other, without, scale)));
 	}
@@ -215,9 +231,9 @@ static bool share_kernel(Program *p, Kernel *k, int threads)
 {
 	if (k->stages[0]->how) return share_dot(p, k, threads);
 	const Nest *s = k->stages[0];
-	int n = k->nstages > 1 ? (k->nouter ? 1 : 0) : s->naxis;
+	int n = k->nstages > 1 ? k->nouter : s->naxis;
 	for (int i = 0; i < n; i++) {
-		const Axis *x = k->nstages > 1 ? k->outer[0] : s->axis[i];
+		const Axis *x = k->nstages > 1 ? k->outer[i] : s->axis[i];
 		if (!may_share(k, x)) continue;
 		share_along(x, threads, cost_per_step(p->m->dims, k, x));
 		return true;

@@ -45,6 +45,8 @@ CASES = {
     "long_sums": ("x: f32[150, 2000]", "x @ x.T * 2", "f32[150, 150]"),
     "double_products": ("x: f64[301, 203]", "x @ x.T + 1", "f64[301, 301]"),
     "rows_of_batches": ("x: f32[5, 60, 90]", "relu(x @ (x[0].T @ x[1]))", "f32[5, 60, 90]"),
+    "conv": ("x: f32[1, 30, 33, 40]", "tanh(conv2d(x, x[0, :24, :24].reshape(64, 3, 3, 40), stride=2, padding=1))", "f32[1, 15, 17, 64]"),
+    "conv_1x1": ("x: f32[1, 30, 33, 64]", "relu(conv2d(x, x[0, :8, :12].reshape(96, 1, 1, 64))) + 1", "f32[1, 30, 33, 96]"),
     "concat": ("x: f32[200, 1000]", "concatenate([x[:, 500:], x * 2], axis=1)", "f32[200, 1500]"),
     "cumsum": ("x: f32[300, 1000]", "cumsum(x, axis=1)", "f32[300, 1000]"),
     "argmax": ("x: f32[3000, 100]", "argmax(x, axis=1)", "u32[3000]"),
@@ -115,14 +117,27 @@ def test_small_work_stays_with_the_caller(mlxcc, tmp_path):
 
 def test_no_races(mlxcc, tmp_path):
     """The thread sanitizer watches a pool of three run a program of several kernels."""
-    (tmp_path / "t.mx").write_text("export fn f(x: f32[200, 3000]) -> f32[200] {\n  let s = softmax(tanh(x), axis=-1);\n  return sum(s * x.mean(axis=0), axis=1);\n}\n")
+    (tmp_path / "t.mx").write_text("export fn f(x: f32[200, 3000]) -> f32[200] {\n  let s = softmax(tanh(x), axis=-1);\n  let images = x[:, :288].reshape(4, 15, 15, 64)[:, :, :, :32];\n"
+                                     "  let c = conv2d(images, x[0, :1024].reshape(32, 1, 1, 32));\n"
+                                     "  let p = tanh(s[:, :300] @ x[:, :300].T) @ x[0, :200];\n  return sum(s * x.mean(axis=0), axis=1) + p + sum(c, axis=(1, 2, 3))[0];\n}\n")
     subprocess.run([mlxcc, "t.mx", "-o", "t.c", "--threads=3"], check=True, cwd=tmp_path)
     (tmp_path / "m.c").write_text('#include <stdio.h>\n#include <stdlib.h>\n#include "t.h"\n#include "mxrt.h"\nint main(void)\n{\n\tfloat *x = calloc(600000, 4), y[200];\n'
                                   "\tvoid *arena = aligned_alloc(64, (t_f_arena_bytes() + 127) / 64 * 64);\n\tmxrt_pool *p = mxrt_pool_new(3);\n\tint code = 0;\n"
-                                  "\tfor (int i = 0; i < 20; i++) code |= t_f(x, y, arena, mxrt_pool_exec(p));\n\tmxrt_pool_free(p);\n\tfree(arena), free(x);\n\treturn code;\n}\n")
+                                  "\tfor (int i = 0; i < 5; i++) code |= t_f(x, y, arena, mxrt_pool_exec(p));\n\tmxrt_pool_free(p);\n\tfree(arena), free(x);\n\treturn code;\n}\n")
     subprocess.run(["gcc", "-std=c11", "-g", "-O1", "-fsanitize=thread", "-I", ROOT / "runtime", "t.c", "m.c", ROOT / "runtime/pool.c", "-o", "t", "-lm", "-pthread"], check=True, cwd=tmp_path)
     r = subprocess.run(["./t"], capture_output=True, text=True, cwd=tmp_path)
     assert r.returncode == 0, r.stderr[-3000:]
+
+
+def test_every_piece_has_work_memory(mlxcc, tmp_path):
+    """Packed operands of a product lie in the arena once for each piece: the same again for each thread more."""
+    (tmp_path / "t.mx").write_text("export fn f(x: f32[300, 200], w: f32[200, 310]) -> f32[300, 310] { return x @ w; }\n")
+
+    def arena(threads):
+        subprocess.run([mlxcc, "t.mx", "-o", "t.c", f"--threads={threads}"], check=True, cwd=tmp_path)
+        return int(re.search(r"T_F_ARENA_BYTES (\d+)", (tmp_path / "t.h").read_text()).group(1))
+    one, two, eight = arena(1), arena(2), arena(8)
+    assert 200 * 310 * 4 < one < 2 * 200 * 310 * 4 and two == 2 * one and eight == 8 * one
 
 
 @pytest.mark.parametrize("value", ["0", "x", "1025", ""])
