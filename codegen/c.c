@@ -3,6 +3,7 @@
 #include <string.h>
 #include "../passes/c_names.h"
 #include "emit.h"
+#include "prune.h"
 
 void emit_line(Emit *e, const char *fmt, ...)
 {
@@ -137,6 +138,23 @@ static void put_arena_function(Emit *e, StrBuf *out, const LoopFunc *lf)
 	sb_printf(out, "\treturn (size_t)%s;\n}\n\n", size);
 }
 
+/* For which processor, how to compile for it, and the check that this was done. */
+static void put_target(StrBuf *out, CodegenOptions o)
+{
+	const Target *t = o.target;
+	const char *flags = o.target_flags ? o.target_flags : "";
+	if (!t || !t->lanes) return;
+	sb_printf(out, "/* Made for --target-cpu=%s (%s): compile with -O2%s%s. */\n", t->name, t->doc, *flags ? " " : "", flags);
+	if (!*t->macros) return;
+	sb_put(out, "#if !(defined __GNUC__");
+	for (const char *w = t->macros; *w;) {
+		size_t n = strcspn(w, " ");
+		sb_printf(out, " && defined %.*s", (int)n, w);
+		w += n + (w[n] == ' ');
+	}
+	sb_printf(out, ")\n#error \"made for --target-cpu=%s: compile with gcc or clang and %s\"\n#endif\n", t->name, flags);
+}
+
 void codegen_c(StrBuf *out, Program *p, CodegenOptions o)
 {
 	Emit e = emit_new(p, o);
@@ -152,8 +170,10 @@ void codegen_c(StrBuf *out, Program *p, CodegenOptions o)
 	sb_init(&text, e.a), sb_init(&support, e.a);
 	sb_put(&text, sb_text(e.constants));
 	sb_put(&text, sb_text(e.code));
-	codegen_support(&support, e.a, sb_text(&text), false);
+	const char *code = prune_text(e.a, o.target, sb_text(&text));
+	codegen_support(&support, e.a, o.target, code, false);
 	sb_printf(out, "/* Written by %s. C99; needs nothing but libm. */\n", o.command ? o.command : "mlxcc");
+	put_target(out, o);
 	sb_put(out, "#include <math.h>\n#include <stdbool.h>\n#include <stddef.h>\n#include <stdint.h>\n#include <string.h>\n");
 	if (o.header_name) sb_printf(out, "#include \"%s\"\n", o.header_name);
 	sb_put(out, o.no_fma
@@ -172,8 +192,8 @@ void codegen_c(StrBuf *out, Program *p, CodegenOptions o)
 		            "__attribute__((optimize(\"no-tree-loop-vectorize\")))\n#else\n"
 		            "#define MX_NO_VECTOR\n#endif\n");
 	sb_putc(out, '\n');
-	sb_put(out, sb_text(&support));
-	sb_putn(out, text.at, text.n);
+	sb_put(&support, code);
+	sb_put(out, prune_text(e.a, o.target, sb_text(&support)));
 }
 
 /* --- the header ---------------------------------------------------------------------------------------------------------------------- */

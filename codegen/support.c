@@ -4,6 +4,7 @@
 #include <string.h>
 #include "../ir/elem_text.h"
 #include "emit.h"
+#include "prune.h"
 
 extern const struct {
 	const char *name, *text;
@@ -171,7 +172,7 @@ static void put_form(StrBuf *out, const char *s, size_t n, Form form)
 
 /* --- what is reached --------------------------------------------------------------------------------------------------------------------
  */
-static void mark(Arena *a, Definitions *d, const char *s, size_t n)
+static void mark(Arena *a, Definitions *d, const Target *t, const char *s, size_t n)
 {
 	for (size_t i = 0; i < n;) {
 		size_t k = word_length(s + i);
@@ -186,8 +187,12 @@ static void mark(Arena *a, Definitions *d, const char *s, size_t n)
 				x->text = sb_text(&b);
 				x->ntext = b.n;
 			}
-			mark(a, d, x->needs, x->nneeds);
-			mark(a, d, x->text, x->ntext);
+			if (t && t->lanes) {
+				x->text = prune_text(a, t, arena_strndup(a, x->text, x->ntext));
+				x->ntext = strlen(x->text);
+			}
+			mark(a, d, t, x->needs, x->nneeds);
+			mark(a, d, t, x->text, x->ntext);
 		}
 		i += k ? k : 1;
 	}
@@ -202,19 +207,19 @@ bool codegen_has_definition(Arena *a, const char *name)
 	return yes;
 }
 
-void codegen_support(StrBuf *out, Arena *a, const char *text, bool with_header_types)
+void codegen_support(StrBuf *out, Arena *a, const Target *t, const char *text, bool with_header_types)
 {
 	Definitions d = all_definitions(a);
-	mark(a, &d, text, strlen(text));
+	mark(a, &d, t, text, strlen(text));
 	for (int i = 0; i < d.n; i++) {
 		if (!d.at[i].used) continue;
 		size_t n = d.at[i].ntext;
 		while (n && isspace((unsigned char)d.at[i].text[n - 1])) n--;
-		const char *t = d.at[i].text;
-		while (n && isspace((unsigned char)*t)) t++, n--;
+		const char *s = d.at[i].text;
+		while (n && isspace((unsigned char)*s)) s++, n--;
 		bool in_header = d.at[i].nname == 6 && !memcmp(d.at[i].name, "mx_c64", 6); /* the user's code includes it too */
 		if (in_header && !with_header_types) continue;
-		sb_putn(out, t, n);
+		sb_putn(out, s, n);
 		sb_put(out, "\n\n");
 	}
 }

@@ -25,6 +25,8 @@ static CodegenOptions codegen_options(Session *s, const char *header)
 {
 	return (CodegenOptions){.prefix = s->o->prefix,
 	                        .threads = s->o->passes.threads,
+	                        .target = s->o->passes.target,
+	                        .target_flags = s->o->target_flags,
 	                        .header_name = header,
 	                        .command = arena_printf(s->arena, "mlxcc %s", base_name(s->o->input)),
 	                        .no_fma = s->o->no_fma,

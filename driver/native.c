@@ -15,6 +15,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 #include "../codegen/codegen.h"
+#include "../ir/target.h"
 #include "../passes/loop.h"
 #include "interp.h"
 #include "runner.h"
@@ -127,6 +128,13 @@ static const char *cache_folder(Arena *a)
 	return path && make_folder(path) ? path : NULL;
 }
 
+/* Of --target-cpu: none where its code is plain C99 that is to run here. */
+static const char *flags_target(const Session *s)
+{
+	const Target *t = s->o->passes.target;
+	return t && (runner_command() || strcmp(t->arch, "any")) ? s->o->target_flags : "";
+}
+
 /* Runs the compiler; its messages go to `log`. Its exit status, 127 where it is not there. */
 static int run_compiler(Session *s, const char *cc, const char *source, const char *to, const char *log)
 {
@@ -138,6 +146,8 @@ static int run_compiler(Session *s, const char *cc, const char *source, const ch
 		VEC_PUSH(s->arena, argv, w);
 		for (int i = 0; first && i < NALWAYS; i++) VEC_PUSH(s->arena, argv, flags_always[i]);
 		for (int i = 0; first && !runner_command() && i < NHERE; i++) VEC_PUSH(s->arena, argv, flags_here[i]);
+		char *target = first ? arena_strdup(s->arena, flags_target(s)) : "", *more = NULL; /* behind -march=native: the last one counts */
+		for (char *f = strtok_r(target, " ", &more); f; f = strtok_r(NULL, " ", &more)) VEC_PUSH(s->arena, argv, f);
 	}
 	const char *last[] = {"-o", to, source, "-lm", NULL};
 	for (size_t i = 0; i < sizeof last / sizeof *last; i++) VEC_PUSH(s->arena, argv, last[i]);
@@ -229,7 +239,8 @@ Native *native_build(Session *s, const Signature *sig, int n, bool check, bool n
 	for (int i = 0; i < NALWAYS; i++) flags = arena_printf(s->arena, "%s %s", flags, flags_always[i]);
 	for (int i = 0; i < NHERE; i++) flags = arena_printf(s->arena, "%s %s", flags, flags_here[i]);
 	StrBuf c, source;
-	CodegenOptions o = {.prefix = PREFIX, .header_name = NULL, .command = "mlxcc", .no_fma = no_fma, .check = check};
+	CodegenOptions o = {.prefix = PREFIX, .header_name = NULL, .command = "mlxcc", .no_fma = no_fma, .check = check,
+	                    .target = s->o->passes.target, .target_flags = s->o->target_flags};
 	sb_init(&c, s->arena), sb_init(&source, s->arena);
 	sb_put(&source, print_hook);
 	codegen_header(&source, s->program, o);

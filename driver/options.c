@@ -3,6 +3,8 @@
 #include <stdlib.h>
 #include <string.h>
 #include "options.h"
+#include "../ir/target.h"
+#include "runner.h"
 
 typedef bool (*Apply)(Arena *a, Diag *d, Options *o, const char *value);
 typedef struct OptionRow {
@@ -77,6 +79,29 @@ static bool set_fma(Arena *a, Diag *d, Options *o, const char *v)
 	if (strcmp(v, "on") && strcmp(v, "off")) return wrong(d, "cli.fma", "--fma takes on or off");
 	o->no_fma = !strcmp(v, "off");
 	o->passes.exact_conv |= o->no_fma;
+	return true;
+}
+/* Native code is made for the best row that this machine can run, and compiled for all that it has. */
+static bool set_target(Arena *a, Diag *d, Options *o, const char *v)
+{
+	const char *names[32];
+	int n = 0;
+	StrBuf all;
+	sb_init(&all, a);
+	names[n++] = "native";
+	for (int i = 0; i < ntargets; i++) names[n++] = targets[i].name;
+	for (int i = 0; i < n; i++) sb_printf(&all, "%s%s", i ? ", " : "", names[i]);
+	bool native = !strcmp(v, "native");
+	const Target *t = native ? target_native() : target_find(v);
+	if (!t) {
+		wrong(d, "cli.target", "--target-cpu=%s is not known; it is one of %s", v, sb_text(&all));
+		const char *near = diag_suggest(v, names, n);
+		if (near) diag_help(d, "did you mean `%s`?", near);
+		return false;
+	}
+	if (o->command != CMD_COMPILE && !target_runs_here(t) && !runner_command()) return wrong(d, "cli.target", "--target-cpu=%s: this machine cannot run that code", v);
+	o->passes.target = t;
+	o->target_flags = !native ? t->flags : !strcmp(t->arch, "arm") ? "-mcpu=native" : *t->flags ? "-march=native" : "";
 	return true;
 }
 static bool set_fast_math(Arena *a, Diag *d, Options *o, const char *v)
@@ -219,6 +244,10 @@ static const OptionRow rows[] = {
     {"--trials", "N", "random inputs for each function (default: 3)", VERIFY, set_trials},
     {"--seed", "N", "begin the random inputs elsewhere (default: 0)", VERIFY, set_seed},
     {"--fma", "on|off", "let a*b + c round once where the machine can (default: on); off gives the interpreter's bits: --conv=exact too", COMPILE | RUN, set_fma},
+    {"--target-cpu", "NAME",
+     "code for this processor alone: native, generic, x86-64, x86-64-v3, x86-64-v4, armv8, wasm-simd128, cortex-m7 (default any: the C "
+     "compiler's preprocessor chooses the vectors)",
+     BUILDS, set_target},
     {"--threads", "N", "code for up to N threads: entries take an executor (mx_exec), which runtime/pool.c and others fill", COMPILE,
      set_threads},
     {"--fast-math", NULL, "allow rewrites that change results in the last bits", BUILDS, set_fast_math},

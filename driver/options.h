@@ -22,6 +22,7 @@ typedef struct Options {
 	VEC(const char *) entry;
 	VEC(NameValue) weights, args;
 	bool no_fma; /* --fma=off */
+	const char *target_flags; /* of the C compiler, for passes.target */
 	bool interp, check, help, version, list_passes;
 	size_t max_memory; /* bytes; 0: the default */
 	int trials;        /* verify: random inputs for each function */

@@ -2,6 +2,7 @@
 #include <assert.h>
 #include <string.h>
 #include "optable.h"
+#include "target.h"
 
 /* --- types: interned by open addressing, compared by pointer afterwards --------------------------------------------- */
 struct TypeTable {
@@ -101,6 +102,7 @@ Module *module_new(Arena *a, Diag *d, const char *name)
 	m->types = NEW(a, struct TypeTable);
 	m->name = module_str(m, name ? name : "");
 	m->stage = "tensor";
+	m->target = target_any();
 	map_init(&m->by_name, a);
 	map_init(&m->tensors, a);
 	return m;

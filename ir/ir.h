@@ -135,6 +135,7 @@ struct Module {
 	int next_id;
 	const char *name;              /* "digits": prefix of C names */
 	bool fast_math;                /* rules that are not exact may run */
+	const struct Target *target;   /* whose limits the cost model keeps to; never NULL */
 	bool exact_conv;               /* no kernels whose sums are not those of the op table (Winograd) */
 	struct TypeTable *types;
 	Map tensors;                   /* constants that live in the module's arena: Tensor -> itself */

@@ -2,6 +2,7 @@
  * of the result, so that what follows element by element merges with it row by row (fuse.c) while the row is in the cache. Weights that are
  * constants are packed while compiling, others by a nest before. */
 #include <string.h>
+#include "../ir/target.h"
 #include "conv_kernels.h"
 
 enum {
@@ -11,7 +12,6 @@ enum {
 	LEAST_RESULTS = 8,     /* of each of several groups: with fewer the packed weight would be mostly zeros */
 	WINO_TILES = 14,       /* of a group of rows */
 	WINO_LEAST = 12,       /* tiles of a sample */
-	WINO_WEIGHT = 1 << 24, /* bytes of transformed weight: more would come from memory for each group */
 	WINO_POSITIONS = 500   /* of all samples, where the weight is transformed in each call: measured, 10 ns for each pair of channels */
 };
 
@@ -60,7 +60,7 @@ static bool fits_winograd(Lower *L, const ConvSpec *c, Value *w, const Type *x, 
 	for (int i = 0; i < 2; i++)
 		if (c->step[i] != 1 || c->dilation[i] != 1 || !constant(w->type->dim[1 + i], &n) || n != 3 || !constant(x->dim[1 + i], &n))
 			return false;
-	if (in % 16 || out % 16 || 36 * 4 * in * out > WINO_WEIGHT || !constant(y->dim[1], &h) || !constant(y->dim[2], &wd)) return false;
+	if (in % 16 || out % 16 || 36 * 4 * in * out > L->m->target->winograd || !constant(y->dim[1], &h) || !constant(y->dim[2], &wd)) return false;
 	if (!constant(y->dim[0], &samples)) samples = 1;
 	wino_tiles(y, &down, &across, &rows);
 	if (down * across < WINO_LEAST || 16 * down * across * 3 > 4 * h * wd) return false; /* a third more than there is */

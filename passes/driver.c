@@ -246,6 +246,7 @@ bool passes_run_table(PassCtx *c, const PassTable *table)
 	if (!options_ok(c, table)) return false;
 	c->m->fast_math |= o->fast_math;
 	c->m->exact_conv |= o->exact_conv;
+	if (o->target) c->m->target = o->target;
 	int first = first_pass(c, table);
 	if (first < 0) return false;
 	if (!c->program) renumber(c->m);

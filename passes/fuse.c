@@ -3,10 +3,11 @@
  * Two neighbours merge over their first p axes if these have the same extents and each buffer that one writes and the other touches is
  * accessed by both at exactly the row of the outer axes: then row by row in order is the same as one after the other. Values that no
  * other step touches become row buffers (BUF_ROW). Needs lowered loop IR, keeps the order of all sums. */
+#include "../ir/target.h"
 #include "loop_walk.h"
 #include "merge.h"
 
-enum { MAX_STAGES = 24, ROW_STACK_BYTES = 4096, KERNEL_STACK_BYTES = 16384 };
+enum { MAX_STAGES = 24 };
 
 /* --- may two kernels merge over p axes? --------------------------------------------------------------------------------------------- */
 static bool row_aligned(const Touch *t, int p)
@@ -287,7 +288,7 @@ static void make_rows(Module *m, LoopFunc *f)
 		b->drop = w->kernel->nouter;
 		int64_t bytes = row_bytes(m, b, b->drop);
 		if (w->kernel != last) stack = 0, last = w->kernel;
-		b->in_arena = bytes > ROW_STACK_BYTES || stack + bytes > KERNEL_STACK_BYTES;
+		b->in_arena = bytes > m->target->row_stack || stack + bytes > m->target->kernel_stack;
 		if (!b->in_arena) stack += bytes;
 	}
 }

@@ -32,6 +32,7 @@ typedef struct PassOptions {
 	bool time_passes, verify_each;
 	bool fast_math;
 	int threads;     /* --threads: how many a program may use; below 2: the caller's alone */
+	const struct Target *target; /* --target-cpu; NULL: the default */
 	bool exact_conv; /* --conv=exact */
 	bool no_loc;
 	FILE *out;              /* prints and times; stderr when NULL */

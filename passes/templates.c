@@ -3,6 +3,7 @@
  * while the tile is in the first-level cache, so that a result which only the kernel reads needs no memory: it goes where the last of the
  * maps writes, or lives in one tile. Needs fused loop IR; keeps the order of all sums. */
 #include <string.h>
+#include "../ir/target.h"
 #include "dot_view.h"
 #include "passes.h"
 
@@ -60,9 +61,28 @@ static bool takes_small(const Choice *t)
 	       (v->store->buf->space == BUF_ROW || is_int(v->cn, 1));
 }
 
+static Dim gemm_room(const Choice *t);
+
+/* Do the packed operands fit where the target has room for them? */
+static bool may_pack(const Choice *t)
+{
+	int64_t n, most = t->p->m->target->scratch;
+	if (most == INT64_MAX) return true;
+	return dim_upper(t->f->func->facts, gemm_room(t), &n) && n <= most / dtype_bytes(t->v.sum->dtype);
+}
+
 static bool takes_gemm(const Choice *t)
 {
-	return !t->v.sum->lanes && (t->v.store->buf->space == BUF_ROW || is_int(t->v.cn, 1) || is_int(t->v.n, 1));
+	return !t->v.sum->lanes && may_pack(t) && (t->v.store->buf->space == BUF_ROW || is_int(t->v.cn, 1) || is_int(t->v.n, 1));
+}
+
+/* Products whose operands the target has no room to pack. */
+static bool takes_unpacked(const Choice *t)
+{
+	int64_t n, k;
+	const DotView *v = &t->v;
+	if (v->sum->lanes || may_pack(t) || !known(v->n, &n) || !known(v->k, &k)) return false;
+	return k <= BLOCK && n >= 16 && is_int(v->bn, 1) && (v->store->buf->space == BUF_ROW || is_int(v->cn, 1));
 }
 
 /* --- memory: elements of the sum's dtype ------------------------------------------------------------------------------------------------
@@ -109,6 +129,7 @@ static const struct Row {
     {"gemv_columns", takes_gemv_columns, gemv_room, false},
     {"gemm_small", takes_small, no_room, false},
     {"gemm", takes_gemm, gemm_room, true},
+    {"gemm_small", takes_unpacked, no_room, false},
 };
 
 static Buf *new_buf(Choice *t, BufSpace space, const Type *type, const char *hint)

@@ -327,7 +327,7 @@ static void cmd_support(Tool *t, char **args, int n)
 	StrBuf names, out;
 	sb_init(&names, t->arena), sb_init(&out, t->arena);
 	for (int k = 0; k < n; k++) sb_printf(&names, "%s ", args[k]);
-	codegen_support(&out, t->arena, sb_text(&names), true);
+	codegen_support(&out, t->arena, NULL, sb_text(&names), true);
 	printf("#include <math.h>\n#include <stdbool.h>\n#include <stddef.h>\n#include <stdint.h>\n#include <string.h>\n\n%s", sb_text(&out));
 }
 
