@@ -3,6 +3,7 @@
 #include <string.h>
 #include "../passes/c_names.h"
 #include "emit.h"
+#include "profile.h"
 #include "prune.h"
 
 void emit_line(Emit *e, const char *fmt, ...)
@@ -170,10 +171,12 @@ void codegen_c(StrBuf *out, Program *p, CodegenOptions o)
 	sb_init(&text, e.a), sb_init(&support, e.a);
 	sb_put(&text, sb_text(e.constants));
 	sb_put(&text, sb_text(e.code));
+	profile_source(&e, &text);
 	const char *code = prune_text(e.a, o.target, sb_text(&text));
 	codegen_support(&support, e.a, o.target, code, false);
 	sb_printf(out, "/* Written by %s. C99; needs nothing but libm. */\n", o.command ? o.command : "mlxcc");
 	put_target(out, o);
+	if (o.profile) sb_put(out, "#if !defined MX_CLOCK && !defined _POSIX_C_SOURCE\n#define _POSIX_C_SOURCE 199309L /* clock_gettime */\n#endif\n");
 	sb_put(out, "#include <math.h>\n#include <stdbool.h>\n#include <stddef.h>\n#include <stdint.h>\n#include <string.h>\n");
 	if (o.header_name) sb_printf(out, "#include \"%s\"\n", o.header_name);
 	sb_put(out, o.no_fma
@@ -236,6 +239,7 @@ static void put_doc(Emit *e, StrBuf *out, LoopFunc *lf)
 		sb_put(out, ".\n");
 	}
 	if (e->o.threads > 1) sb_put(out, " *  exec: who runs the pieces of large kernels; NULL: the caller's thread alone.\n");
+	if (e->o.profile) sb_put(out, " *  profile: gets the counts of the kernels that run; NULL: none are made.\n");
 	if (f->ndims)
 		sb_printf(out, " *  Returns 0, or %s_EINVAL where a dimension breaks a stated fact. Reentrant: touches only its arguments. */\n",
 		          e->PREFIX);
@@ -276,6 +280,7 @@ void codegen_header(StrBuf *out, Program *p, CodegenOptions o)
 	sb_put(out, "\n");
 	if (uses_complex(p)) sb_put(out, "#ifndef MX_C64\n#define MX_C64\ntypedef struct mx_c64 {\n\tfloat re, im;\n} mx_c64;\n#endif\n\n");
 	if (o.threads > 1) sb_put(out, exec_type);
+	profile_header(&e, out);
 	emit_structs(&e, out);
 	for (int i = 0; i < p->funcs.n; i++) {
 		LoopFunc *f = p->funcs.at[i];

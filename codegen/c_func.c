@@ -1,7 +1,7 @@
 /* Functions and their steps as C: entry checks, arena pointers, loops, branches, calls. */
 #include <ctype.h>
 #include <string.h>
-#include "emit.h"
+#include "profile.h"
 
 bool buf_is_value(const Buf *b)
 {
@@ -113,7 +113,7 @@ static void emit_call(Emit *e, Step *s)
 	int64_t zero;
 	const char *arena =
 	    dim_is_const(s->callee->arena, &zero) && !zero ? "NULL" : arena_printf(e->a, "mx_arena + %s", emit_dim(e, s->scratch->offset));
-	sb_printf(&b, "%s%s%s", n ? ", " : "", arena, e->o.threads > 1 ? ", exec" : "");
+	sb_printf(&b, "%s%s%s%s", n ? ", " : "", arena, e->o.threads > 1 ? ", exec" : "", profile_argument(e));
 	if (e->o.check) {
 		emit_line(e, "if ((mx_code = %s(%s)) != 0) return mx_code;", emit_func_name(e, s->callee), sb_text(&b));
 	} else {
@@ -356,7 +356,8 @@ static void emit_static_head(Emit *e, LoopFunc *f)
 	for (int i = 0; i < f->func->body->nresult; i++)
 		sb_printf(&b, "%s%s *%s", n++ ? ", " : "", buf_ctype(f->result[i]), f->result[i]->name);
 	for (int i = 0; i < f->dims.n; i++) sb_printf(&b, "%sptrdiff_t %s", n++ ? ", " : "", emit_dim_name(e, f->dims.at[i]));
-	sb_printf(&b, "%sunsigned char *mx_arena%s)\n{\n", n ? ", " : "", e->o.threads > 1 ? ", const mx_exec *exec" : "");
+	sb_printf(&b, "%sunsigned char *mx_arena%s%s)\n{\n", n ? ", " : "", e->o.threads > 1 ? ", const mx_exec *exec" : "",
+	          profile_parameter(e));
 	sb_put(e->out, sb_text(&b));
 }
 
@@ -398,6 +399,7 @@ void emit_func(Emit *e, LoopFunc *f)
 			if (!f->param[i]->reads) sb_printf(code, "\t(void)%s;\n", f->param[i]->name);
 	}
 	if (e->o.threads > 1 && !text_mentions(text + head, "exec")) sb_put(code, "\t(void)exec;\n");
+	if (e->o.profile && !text_mentions(text + head, "profile")) sb_put(code, "\t(void)profile;\n");
 	if (strstr(text + head, "mx_code")) sb_put(code, "\tint mx_code;\n");
 	sb_put(code, text + head);
 	if (entry || e->o.check) sb_put(code, "\treturn 0;\n");

@@ -4,6 +4,7 @@
 #include <string.h>
 #include "../passes/dot_view.h"
 #include "c_body.h"
+#include "profile.h"
 
 typedef struct Used {
 	Arena *a;
@@ -42,7 +43,7 @@ static void mentions_axis(void *p, Node *n)
 	if (n->naxis) *(bool *)p = true;
 }
 
-static bool has_loops(const Kernel *k)
+bool kernel_has_loops(const Kernel *k)
 {
 	bool loops = false;
 	for (int i = 0; i < k->nstages; i++) {
@@ -366,7 +367,7 @@ void emit_kernel(Emit *e, Kernel *k)
 	e->kernel = k;
 	name_axes(e, k);
 	for (int i = 0; i < k->nstages; i++) stage_accesses(k->stages[i], use_buf, &u);
-	if (!has_loops(k)) {
+	if (!kernel_has_loops(k)) {
 		emit_line(e, "{");
 		e->indent++;
 		emit_stages(e, k, &u);
@@ -398,11 +399,13 @@ void emit_kernel(Emit *e, Kernel *k)
 	const char *place = emit_place(e, k->stages[k->nstages - 1]->loc);
 	sb_printf(e->code, "/* %s%s%s */\nstatic %s void %s(%s)\n{\n%s}\n\n", describe(e, k), place ? "  " : "", place ? place : "",
 	          kernel_attribute(k), name, parameters(e, &list, e->shared ? "ptrdiff_t mx_begin, ptrdiff_t mx_end" : NULL), text);
-	if (!e->shared) {
+	profile_open(e, k);
+	if (e->shared) {
+		emit_task(e, name, &list);
+		emit_shared_call(e, k, name, &list);
+	} else {
 		emit_plain_call(e, name, &list);
-		return;
 	}
-	emit_task(e, name, &list);
-	emit_shared_call(e, k, name, &list);
+	profile_close(e, k);
 	e->shared = NULL;
 }

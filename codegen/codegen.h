@@ -11,6 +11,7 @@ typedef struct CodegenOptions {
 	bool no_fma;             /* a*b + c rounds twice everywhere */
 	const struct Target *target; /* --target-cpu, or NULL: for all, the preprocessor chooses */
 	const char *target_flags;    /* of the C compiler for it */
+	bool profile;            /* --profile: functions take a structure that counts their kernels */
 	int threads;             /* as PassOptions.threads: 2 or more give entries an executor */
 	bool check;              /* --check: run-time asserts of data return a code */
 } CodegenOptions;

@@ -1,5 +1,6 @@
 /* --emit=report: what became of the program: kernels with their stages and source lines, memory, what each function needs. */
 #include <string.h>
+#include "../passes/cost.h"
 #include "emit.h"
 
 typedef struct Count {
@@ -7,6 +8,35 @@ typedef struct Count {
 	Emit *e;
 	int kernels, nests, loops, calls;
 } Count;
+
+/* What a kernel moves and computes, which loops run in vectors, what is shared out. */
+static void put_cost(Count *c, Kernel *k)
+{
+	Emit *e = c->e;
+	KernelCost cost = kernel_cost(e->m->dims, e->a, k);
+	sb_printf(c->out, "    reads %s bytes, writes %s, %s flops", dim_str(e->a, cost.read), dim_str(e->a, cost.written),
+	          dim_str(e->a, cost.flops));
+	if (cost.stack) sb_printf(c->out, ", stack %lld bytes", (long long)cost.stack);
+	for (int i = 0; i < k->nstages; i++)
+		if (k->stages[i]->how) {
+			sb_printf(c->out, ", by %s", k->stages[i]->how);
+			if (k->stages[i]->room) sb_printf(c->out, " with %s packed elements", dim_str(e->a, k->stages[i]->room->type->dim[0]));
+		}
+	sb_putc(c->out, '\n');
+	const Axis *shared = kernel_shared_axis(e->a, k);
+	if (shared && shared->pieces)
+		sb_printf(c->out, "    shared out along %s, in at most %d pieces; a step costs %s/16 cycles\n", dim_str(e->a, shared->extent),
+		          shared->pieces, dim_str(e->a, shared->cost));
+}
+
+/* How the innermost loop of a stage runs. */
+static const char *loop_text(Emit *e, const Nest *n)
+{
+	const Axis *x = n->naxis ? n->axis[n->naxis - 1] : NULL;
+	if (!x) return "";
+	if (!x->vec) return n->how ? "" : "  element by element";
+	return x->flat ? arena_printf(e->a, "  vectors along the last %d axes", x->flat + 1) : "  vectors";
+}
 
 static void count_step(void *p, StepList *list, Step *s)
 {
@@ -22,11 +52,13 @@ static void count_step(void *p, StepList *list, Step *s)
 		for (int i = 0; i < k->nouter; i++) sb_printf(c->out, " %s", emit_dim(c->e, k->outer[i]->extent));
 	}
 	sb_putc(c->out, '\n');
+	put_cost(c, k);
 	for (int i = 0; i < k->nstages; i++) {
 		Nest *n = k->stages[i];
 		const char *place = emit_place(c->e, n->loc);
-		sb_printf(c->out, "    %-14s %-24s %s%s\n", n->what, n->out ? type_str(c->e->a, n->out->type) : "", place ? place : "",
-		          n->out && n->out->space == BUF_ROW ? (n->out->in_arena ? "  row buffer in the arena" : "  row buffer") : "");
+		sb_printf(c->out, "    %-14s %-24s %s%s%s\n", n->what, n->out ? type_str(c->e->a, n->out->type) : "", place ? place : "",
+		          n->out && n->out->space == BUF_ROW ? (n->out->in_arena ? "  row buffer in the arena" : "  row buffer") : "",
+		          loop_text(c->e, n));
 		c->nests++;
 	}
 }

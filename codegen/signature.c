@@ -2,7 +2,7 @@
 #include <ctype.h>
 #include <string.h>
 #include "../passes/c_names.h"
-#include "emit.h"
+#include "profile.h"
 
 static size_t top(const char *path)
 {
@@ -123,7 +123,7 @@ void emit_prototype(Emit *e, StrBuf *out, Func *f)
 		else sb_printf(out, "%s%s *%s", sep, dtype_ctype(f->body->result[a->first]->type->dtype), a->name);
 	}
 	for (int i = 0; i < f->ndims; i++) sb_printf(out, "%sptrdiff_t %s", n++ ? ", " : "", emit_dim_name(e, f->dims[i]));
-	sb_printf(out, "%svoid *arena%s)", n ? ", " : "", e->o.threads > 1 ? ", const mx_exec *exec" : "");
+	sb_printf(out, "%svoid *arena%s%s)", n ? ", " : "", e->o.threads > 1 ? ", const mx_exec *exec" : "", profile_parameter(e));
 }
 
 /* --- structs: a tree of fields per argument, each type written once

@@ -63,7 +63,7 @@ static void parse_definitions(Arena *a, Definitions *d, const char *source, Form
 static Definitions all_definitions(Arena *a)
 {
 	static const char *const basis[] = {"support", "complex", "vector", "lanes", "fold"};
-	static const char *const others[] = {"threads", "attention", "quantized", "fft", "conv"};
+	static const char *const others[] = {"threads", "profile", "attention", "quantized", "fft", "conv"};
 	Definitions d = {0};
 	for (size_t i = 0; i < sizeof basis / sizeof *basis; i++) parse_definitions(a, &d, basis[i], FORM_PLAIN);
 	int first = d.n;

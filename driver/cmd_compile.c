@@ -25,6 +25,7 @@ static CodegenOptions codegen_options(Session *s, const char *header)
 {
 	return (CodegenOptions){.prefix = s->o->prefix,
 	                        .threads = s->o->passes.threads,
+	                        .profile = s->o->profile,
 	                        .target = s->o->passes.target,
 	                        .target_flags = s->o->target_flags,
 	                        .header_name = header,

@@ -1,12 +1,13 @@
 /* mlxcc run: one exported function on files. */
 #include "interp.h"
+#include "runner.h"
 
 static int run_native(Session *s, Module *m, const Signature *g, Tensor *const *args, DimEnv *env, Tensor **results)
 {
 	if (!session_passes(s, m, NULL)) return session_code(s);
 	Native *l = native_build(s, g, 1, s->o->check, s->o->no_fma);
 	if (!l) return session_code(s);
-	int code = native_call(s, l, 0, args, env, results);
+	int code = s->o->profile ? profile_calls(s, l, g, args, env, results) : native_call(s, l, 0, args, env, results);
 	native_free(l);
 	if (code && !diag_exit_code(s->diag)) native_report(s, g->name, code);
 	return session_code(s);
@@ -26,6 +27,8 @@ int cmd_run(Session *s)
 	if (s->o->passes.stop_after && !s->o->interp)
 		return session_fail(s, "cli.option", "--stop-after=%s: C needs all passes; with --interp the program is interpreted as it is then",
 		                    s->o->passes.stop_after);
+	if (s->o->profile && (s->o->interp || runner_command()))
+		return session_fail(s, "cli.option", "--profile measures compiled code in this process: not with %s", s->o->interp ? "--interp" : "MLXCC_RUNNER");
 	Module *m = session_load(s, false);
 	Func *f = m ? session_function(s, m, s->o->function) : NULL;
 	if (!f) return session_code(s);

@@ -77,6 +77,11 @@ typedef struct Native Native;
 /* no_fma: the interpreter's bits. */
 Native *native_build(Session *s, const Signature *sig, int n, bool check, bool no_fma);
 void native_free(Native *l);
+void *native_handle(const Native *l); /* of the library */
+/* --- profile.c: run --profile ------------------------------------------------------------------------------------------- */
+const char *profile_wrapper(void); /* C behind the entries' */
+/* Calls function 0 several times with the same arguments, prints the counts. The C function's code. */
+int profile_calls(Session *s, Native *l, const Signature *g, Tensor *const *args, const DimEnv *env, Tensor **results);
 /* Reports what the C function `name` returned: a broken fact, or the assertion (of a checking build) that does not hold. */
 void native_report(Session *s, const char *name, int code);
 /* Calls function `which`. args: by parameter leaf; inout ones are overwritten. results[nout] are allocated in the session's arena, those of

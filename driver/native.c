@@ -47,7 +47,7 @@ static void put_dims(StrBuf *b, const Signature *g, const char *before)
 	for (int i = 0; i < g->ndims; i++) sb_printf(b, "%sd[%d]", i ? ", " : before, i);
 }
 
-static void put_call(StrBuf *b, const Signature *g, int which)
+static void put_call(StrBuf *b, const Signature *g, int which, bool profile)
 {
 	int k = 0;
 	sb_printf(b, "\tcase %d: return " PREFIX "_%s(", which, g->name);
@@ -60,7 +60,7 @@ static void put_call(StrBuf *b, const Signature *g, int which)
 	}
 	for (int i = 0; i < g->nresult; i++, k++) sb_printf(b, "%sp[%d]", k ? ", " : "", k);
 	put_dims(b, g, k ? ", " : "");
-	sb_printf(b, "%sarena);\n", k || g->ndims ? ", " : "");
+	sb_printf(b, "%sarena%s);\n", k || g->ndims ? ", " : "", profile ? ", (" PREFIX "_profile *)mx_profile" : "");
 }
 
 /* Prints of the program call back through these. */
@@ -86,11 +86,12 @@ static void on_print(void *ctx, const char *message, const char *dtype, const vo
 	l->rest = NULL;
 }
 
-static void put_wrapper(StrBuf *b, const Signature *sig, int n)
+static void put_wrapper(StrBuf *b, const Signature *sig, int n, bool profile)
 {
+	if (profile) sb_put(b, profile_wrapper());
 	sb_put(b, "\nint mx_call(int which, void **p, const ptrdiff_t *d, void *arena);\nsize_t mx_arena(int which, const ptrdiff_t *d);\n");
 	sb_put(b, "int mx_call(int which, void **p, const ptrdiff_t *d, void *arena)\n{\n\tswitch (which) {\n");
-	for (int i = 0; i < n; i++) put_call(b, &sig[i], i);
+	for (int i = 0; i < n; i++) put_call(b, &sig[i], i, profile);
 	sb_put(b, "\tdefault: return -1;\n\t}\n}\nsize_t mx_arena(int which, const ptrdiff_t *d)\n{\n\tswitch (which) {\n");
 	for (int i = 0; i < n; i++) {
 		sb_printf(b, "\tcase %d: return " PREFIX "_%s_arena_bytes(", i, sig[i].name);
@@ -239,14 +240,14 @@ Native *native_build(Session *s, const Signature *sig, int n, bool check, bool n
 	for (int i = 0; i < NALWAYS; i++) flags = arena_printf(s->arena, "%s %s", flags, flags_always[i]);
 	for (int i = 0; i < NHERE; i++) flags = arena_printf(s->arena, "%s %s", flags, flags_here[i]);
 	StrBuf c, source;
-	CodegenOptions o = {.prefix = PREFIX, .header_name = NULL, .command = "mlxcc", .no_fma = no_fma, .check = check,
+	CodegenOptions o = {.prefix = PREFIX, .header_name = NULL, .command = "mlxcc", .no_fma = no_fma, .check = check, .profile = s->o->profile,
 	                    .target = s->o->passes.target, .target_flags = s->o->target_flags};
 	sb_init(&c, s->arena), sb_init(&source, s->arena);
 	sb_put(&source, print_hook);
 	codegen_header(&source, s->program, o);
 	codegen_c(&c, s->program, o);
 	sb_putn(&source, sb_text(&c), c.n);
-	put_wrapper(&source, sig, n);
+	put_wrapper(&source, sig, n, o.profile);
 	if (runner_command()) sb_put(&source, runner_main_text());
 	if (diag_exit_code(s->diag)) return NULL;
 	const char *key = arena_printf(s->arena, "%s%s " MLXCC_VERSION "%s", cc, flags, machine(s)), *text = sb_text(&source);
@@ -290,6 +291,11 @@ void native_report(Session *s, const char *name, int code)
 	if (code == 1) session_fail(s, "run.dim", "`%s`: a dimension breaks a stated fact", name);
 	else if (!found) session_fail(s, "run.code", "`%s` returned %d", name, code);
 	else diag(s->diag, DIAG_ERROR, found->loc, "assert", "%s", found->message && *found->message ? found->message : "this does not hold");
+}
+
+void *native_handle(const Native *l)
+{
+	return l->handle;
 }
 
 void native_free(Native *l)

@@ -104,6 +104,17 @@ static bool set_target(Arena *a, Diag *d, Options *o, const char *v)
 	o->target_flags = !native ? t->flags : !strcmp(t->arch, "arm") ? "-mcpu=native" : *t->flags ? "-march=native" : "";
 	return true;
 }
+static bool set_profile(Arena *a, Diag *d, Options *o, const char *v)
+{
+	return o->profile = true;
+}
+static bool number(Diag *d, const char *option, const char *v, uint64_t most, uint64_t *out);
+static bool set_calls(Arena *a, Diag *d, Options *o, const char *v)
+{
+	uint64_t n;
+	if (!number(d, "--calls", v, 1000000, &n)) return false;
+	return o->calls = (int)n, true;
+}
 static bool set_fast_math(Arena *a, Diag *d, Options *o, const char *v)
 {
 	return o->passes.fast_math = true;
@@ -248,6 +259,10 @@ static const OptionRow rows[] = {
      "code for this processor alone: native, generic, x86-64, x86-64-v3, x86-64-v4, armv8, wasm-simd128, cortex-m7 (default any: the C "
      "compiler's preprocessor chooses the vectors)",
      BUILDS, set_target},
+    {"--profile", NULL,
+     "count calls, time, bytes and operations of each kernel. run: shows them, compile: entries take a structure that gets them",
+     COMPILE | RUN, set_profile},
+    {"--calls", "N", "with --profile: how many calls are counted, after one that is not (default: 10)", RUN, set_calls},
     {"--threads", "N", "code for up to N threads: entries take an executor (mx_exec), which runtime/pool.c and others fill", COMPILE,
      set_threads},
     {"--fast-math", NULL, "allow rewrites that change results in the last bits", BUILDS, set_fast_math},
@@ -394,7 +409,7 @@ static bool two_inputs(Diag *d, const char *first, const char *second)
 
 bool options_parse(Arena *a, Diag *d, int argc, char **argv, Options *o)
 {
-	*o = (Options){.trials = 3, .passes = {.bisect = -1}};
+	*o = (Options){.trials = 3, .calls = 10, .passes = {.bisect = -1}};
 	int i = 1;
 	for (int c = CMD_RUN; c < CMD_COUNT && argc > 1; c++)
 		if (!strcmp(argv[1], commands[c].name)) o->command = (Command)c, i = 2;

@@ -22,6 +22,8 @@ typedef struct Options {
 	VEC(const char *) entry;
 	VEC(NameValue) weights, args;
 	bool no_fma; /* --fma=off */
+	bool profile;
+	int calls; /* run --profile: how many are counted */
 	const char *target_flags; /* of the C compiler, for passes.target */
 	bool interp, check, help, version, list_passes;
 	size_t max_memory; /* bytes; 0: the default */
