@@ -360,6 +360,13 @@ static void emit_shared_call(Emit *e, Kernel *k, const char *name, const Args *s
 	close_axis(e);
 }
 
+Loc kernel_loc(const LoopFunc *f, const Kernel *k)
+{
+	for (int i = k->nstages; i-- > 0;)
+		if (k->stages[i]->loc.file == f->func->loc.file && f->func->loc.file) return k->stages[i]->loc;
+	return k->stages[k->nstages - 1]->loc;
+}
+
 /* Scalars that the kernel writes are seen through a pointer inside it. */
 void emit_kernel(Emit *e, Kernel *k)
 {
@@ -396,7 +403,7 @@ void emit_kernel(Emit *e, Kernel *k)
 	const char *text = sb_text(&body), *name = emit_symbol(e, k->name);
 	Args list = {e->a, {0}};
 	collect_args(e, k, &u, text, &list);
-	const char *place = emit_place(e, k->stages[k->nstages - 1]->loc);
+	const char *place = emit_place(e, kernel_loc(e->f, k));
 	sb_printf(e->code, "/* %s%s%s */\nstatic %s void %s(%s)\n{\n%s}\n\n", describe(e, k), place ? "  " : "", place ? place : "",
 	          kernel_attribute(k), name, parameters(e, &list, e->shared ? "ptrdiff_t mx_begin, ptrdiff_t mx_end" : NULL), text);
 	profile_open(e, k);

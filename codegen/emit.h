@@ -51,6 +51,8 @@ bool text_mentions(const char *text, const char *name); /* as a whole word */
 void emit_body(Emit *e, Body *b);
 const char *scalar_text(Emit *e, Scalar s);
 /* c_kernel.c */
+/* The last line of the function's own file that is in k, or where there is none that of its last stage. */
+Loc kernel_loc(const LoopFunc *f, const Kernel *k);
 /* The bounds of the loop over axis[0..n), a flat one, or the plain one of one axis: "0" and its extent, or the steps of this piece. */
 void emit_bounds(Emit *e, const Axis *const *axis, int n, const char **lo, const char **hi);
 /* The loop over x, or over this piece's part of it. */

@@ -19,7 +19,7 @@ static void count_row(void *p, StepList *list, Step *s)
 	if (s->kind != STEP_KERNEL || !kernel_has_loops(s->kernel)) return;
 	if (s->kernel == r->wanted) r->found = r->n;
 	if (r->out) {
-		const char *place = emit_place(r->e, s->kernel->stages[s->kernel->nstages - 1]->loc);
+		const char *place = emit_place(r->e, kernel_loc(r->f, s->kernel));
 		sb_printf(r->out, "\t{\"%s.%s\", \"%s\"},\n", r->f->func->name, s->kernel->name, place ? place : "");
 	}
 	r->n++;

@@ -109,9 +109,18 @@ static Dim covered(DimCtx *c, const Touch *t)
 	return dim_is_const(whole, &all) && dim_is_const(sum, &part) && part > all ? whole : sum;
 }
 
-static bool outlives(const Buf *b)
+static bool outlives(const Touch *t)
 {
-	return b->space != BUF_ROW && b->space != BUF_TILE && b->space != BUF_SCALAR;
+	const Buf *b = t->buf;
+	return b != t->stage->room && b->space != BUF_ROW && b->space != BUF_TILE && b->space != BUF_SCALAR;
+}
+
+/* Is b a template's own memory, or written before it is read? */
+static bool made_here(const Touches *t, const Buf *b)
+{
+	for (int i = 0; i < t->at.n; i++)
+		if (t->at.at[i].buf == b) return t->at.at[i].kind == ACCESS_WRITE;
+	return false;
 }
 
 /* The widest access of a kind to each buffer. */
@@ -130,7 +139,8 @@ static Dim traffic(DimCtx *c, const Touches *t, int kind)
 			Dim n = covered(c, o);
 			if (!most || (dim_is_const(n, &x) && dim_is_const(most, &y) && x > y)) most = n;
 		}
-		if (first && most && (t->at.at[i].kind & kind) && outlives(b))
+		if (kind == ACCESS_READ && first && made_here(t, b)) continue;
+		if (first && most && (t->at.at[i].kind & kind) && outlives(&t->at.at[i]))
 			sum = dim_add(c, sum, dim_scale(c, most, dtype_bytes(b->type->dtype), 1));
 	}
 	return sum;

@@ -8,7 +8,7 @@ import pytest
 PROGRAM = """
 dim B in 1..64;
 export fn f(x: f32[B,200], w: f32[200,300], b: f32[300]) -> f32[B,300] { return relu(x @ w + b); }
-export fn many(x: f32[1000]) -> f32[1000] { let y = x; for i in 0..7 { y = softmax(y * 2); } return y; }
+export fn many(x: f32[1000]) -> f32[1000] { var y = x; for i in 0..7 { y = softmax(y * 2); } return y; }
 export fn half(x: f32[64,100]) -> f32[64] { return sum(x[:, 0:50] * 3, axis=1); }
 """
 HOST = """
@@ -69,7 +69,7 @@ def test_report_counts(mlxcc, tmp_path):
     (tmp_path / "p.mx").write_text(PROGRAM)
     text = mlx(mlxcc, tmp_path, "p.mx", "--emit=report").stdout
     f = text[text.index("f\n"):]
-    assert re.search(r"reads 800\*B \+ 241200 bytes, writes 1200\*B, \S+ flops|reads 241200 \+ 800\*B bytes, writes 1200\*B", f), f
+    assert "reads 800*B+241200 bytes, writes 1200*B, 120600*B flops" in f, f
     assert "by gemm with" in f
     half = text[text.index("half\n"):]
     assert "reads 12800 bytes, writes 256, 6400 flops" in half
