@@ -31,13 +31,14 @@ CASES = {
     "matmul_127": ([("a: f32[127, 127]", "a: f32[M, K]"), ("b: f32[127, 127]", "b: f32[K, N]"), ("-> f32[127, 127]", "-> f32[M, N]")], dict(M=127, K=127, N=127)),
     "gemv": ([("4096, 4096", "M, K"), ("b: f32[4096]", "b: f32[K]"), ("-> f32[4096]", "-> f32[M]")], dict(M=4096, K=4096)),
     "conv_3x3": ([("1, 56, 56, 64", "B, H, W, 64")], dict(B=1, H=56, W=56)),
+    "conv_batch": ([("1, 56, 56, 64", "B, 56, 56, 64")], dict(B=1)),
     "linear_gelu": ([("[128, ", "[B, ")], dict(B=128)),
     "encoder_b1": ([("f32[1, 128, D]", "f32[B, T, D]")], dict(B=1, T=128)),
     "lstm": ([("[1, 100, ", "[1, T, ")], dict(T=100)),
     "lstm_batch": ([("[1, 100, ", "[B, T, ")], dict(B=1, T=100)),
     "vmap_grad": ([("10000", "N")], dict(N=10000)),
 }
-SAME_FILE = {"lstm_batch": "lstm"}
+SAME_FILE = {"lstm_batch": "lstm", "conv_batch": "conv_3x3"}
 
 
 def program(name, common=False):
