@@ -16,7 +16,7 @@ bool is_half(DType d)
 static const char *float_text(Emit *e, double x, bool single)
 {
 	if (x != x) return "NAN";
-	if (isinf(x)) return x > 0 ? "INFINITY" : "(-INFINITY)";
+	if (isinf(x)) return single ? (x > 0 ? "INFINITY" : "(-INFINITY)") : (x > 0 ? "(double)INFINITY" : "(-(double)INFINITY)");
 	char b[48];
 	for (int digits = 1; digits <= 17; digits++) {
 		snprintf(b, sizeof b - 4, "%.*g", digits, x);

@@ -198,13 +198,13 @@ static void NAME_pack_panel(const NAME *g, ptrdiff_t j, ptrdiff_t w, T *to)
 		const ptrdiff_t n = g->kc - k < 16 ? g->kc - k : 16;
 		if (W > 1 && w == MICRO_PANEL && g->bk == 1 && n == 16) { /* squares of rows become columns */
 			for (ptrdiff_t l = 0; l < MICRO_PANEL; l += W)
-				for (ptrdiff_t j = 0; j < 16; j += W) {
+				for (ptrdiff_t r = 0; r < 16; r += W) {
 					V row[W];
 					MX_UNROLL(PARTS_UNROLL)
-					for (int i = 0; i < W; i++) row[i] = LDS(b + k + j + (l + i) * g->bn);
+					for (int i = 0; i < W; i++) row[i] = LDS(b + k + r + (l + i) * g->bn);
 					TRANSPOSE(row);
 					MX_UNROLL(PARTS_UNROLL)
-					for (int i = 0; i < W; i++) ST(to + (k + j + i) * MICRO_PANEL + l, row[i]);
+					for (int i = 0; i < W; i++) ST(to + (k + r + i) * MICRO_PANEL + l, row[i]);
 				}
 			continue;
 		}
