@@ -59,9 +59,29 @@ static void put_extreme(DType d, bool largest, void *p)
 	scalar_store(s, p);
 }
 
-int reduce_lanes(int rank, const int64_t *axes, int n)
+/* Rows of a chunk, each of `row` elements, n rows in all. Where that many rows are still a small part, a number that leaves no shorter
+ * chunk is preferred, and multiples of the partial results. */
+static int64_t chunk_rows(int64_t n, int64_t row)
 {
-	return rank && ints_contain(axes, n, rank - 1) ? REDUCE_LANES : 1;
+	int64_t least = (REDUCE_CHUNK + row - 1) / row, step = least >= REDUCE_LANES ? REDUCE_LANES : 1;
+	least = (least + step - 1) / step * step;
+	for (int64_t r = least; r < 2 * least; r += step)
+		if (n % r == 0) return r;
+	return least;
+}
+
+ReduceOrder reduce_order(const Type *t, const int64_t *axes, int n)
+{
+	ReduceOrder o = {REDUCE_LANES, 0};
+	int64_t extent, row = 1;
+	if (!t->rank || !ints_contain(axes, n, t->rank - 1)) return (ReduceOrder){1, 0};
+	for (int i = 0; i < t->rank; i++) {
+		if (!ints_contain(axes, n, i) || !dim_is_const(t->dim[i], &extent) || extent == 0 || extent > INT64_MAX / row) return o;
+		if (i) row *= extent;
+	}
+	dim_is_const(t->dim[0], &extent);
+	if (extent >= 2 && extent >= (2 * (int64_t)REDUCE_CHUNK + row - 1) / row) o.rows = chunk_rows(extent, row);
+	return o;
 }
 
 /* Axes of x in two groups, kept and reduced but the last, each as a box with the strides of x. */
@@ -108,6 +128,24 @@ static void reduce_rows(const OpView *v, OpCode combine, const Tensor *x, char *
 	}
 }
 
+/* All axes are reduced: chunk by chunk. */
+static void reduce_chunks(const OpView *v, OpCode combine, const Tensor *x, ReduceOrder o, char *acc, const void *neutral)
+{
+	size_t bytes = (size_t)dtype_bytes(x->dtype);
+	ElemLoop *loop = elem_loop(combine, x->dtype);
+	int64_t row = shape_size(x->rank - 1, x->shape + 1);
+	memcpy(acc, neutral, bytes);
+	for (int64_t i = 0; i < x->shape[0]; i += o.rows) {
+		char part[8];
+		const void *both[] = {acc, part};
+		Tensor chunk = *x;
+		chunk.shape[0] = x->shape[0] - i < o.rows ? x->shape[0] - i : o.rows;
+		chunk.data = (char *)x->data + i * row * (int64_t)bytes;
+		reduce_rows(v, combine, &chunk, part, neutral);
+		loop(both, acc, 1);
+	}
+}
+
 /* The last axis is kept: rows are combined one after the other with the row of acc that they belong to. */
 static void reduce_columns(const OpView *v, OpCode combine, const Tensor *x, char *acc, int64_t nacc, const void *neutral)
 {
@@ -138,7 +176,9 @@ static void eval_reduction(Arena *scratch, const OpView *v, OpCode combine, cons
 	const Tensor *x = tensor_as(scratch, in[0], c);
 	int64_t n = tensor_size(out[0]);
 	char *acc = c == out[0]->dtype ? out[0]->data : arena_alloc(scratch, (size_t)(n * dtype_bytes(c)));
-	if (reduce_lanes(x->rank, view_ints(v, AT_axes), view_count(v, AT_axes)) > 1) reduce_rows(v, combine, x, acc, neutral);
+	ReduceOrder o = reduce_order(in_type(v, 0), view_ints(v, AT_axes), view_count(v, AT_axes));
+	if (o.rows) reduce_chunks(v, combine, x, o, acc, neutral);
+	else if (o.lanes > 1) reduce_rows(v, combine, x, acc, neutral);
 	else reduce_columns(v, combine, x, acc, n, neutral);
 	if (acc == out[0]->data) return;
 	const void *from[] = {acc};

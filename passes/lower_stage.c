@@ -106,6 +106,52 @@ void lower_init_stage(Lower *L, Nest *s, Buf *out, OpCode op, const Index *idx, 
 	node_store(L, s->init, out, idx, node_const(L, s->init, reduce_identity(op, out->type->dtype)), NULL);
 }
 
+/* What rows[from..from + n) of op's operand give, into part[at]. chunk: the axis along which parts lie, or NULL for one part alone. */
+static void store_chunk(Lower *L, Op *op, ReduceOrder o, Buf *part, const Axis *chunk, Index at, int64_t from, int64_t n)
+{
+	const Type *t = op->in[0]->type;
+	DType c = part->type->dtype;
+	Nest *s = stage_new(L, op->out[0], part, op_row(op->code)->name);
+	if (chunk) s->axis[s->naxis++] = chunk, s->nkeep = 1;
+	const Axis *axis[MAX_RANK];
+	Index in[MAX_RANK + 1], first = chunk ? index_scale(L, at, dim_int(L->dims, n)) : index_dim(L, dim_int(L->dims, from));
+	int k = 0;
+	in[0] = first;
+	for (int i = 0; i < t->rank; i++) {
+		if (i == 0 && n == 1 && t->rank > 1) continue;
+		axis[k] = lower_axis(L, i ? t->dim[i] : dim_int(L->dims, n), i);
+		in[i] = i ? index_axis(L, axis[k]) : index_add(L, first, index_axis(L, axis[k]));
+		k++;
+	}
+	Node *r = lower_reduce_node(L, s->body, lower_row(op->code)->combine, c, axis, k);
+	r->lanes = o.lanes;
+	Node *x = pull(L, r->body, op->in[0], in);
+	r->body->result = x->dtype == c ? x : node_op(L, r->body, OP_convert, c, &x, 1);
+	node_store(L, s->body, part, &at, r, NULL);
+}
+
+/* All elements of a large operand: a result for each chunk (ir/order.h), then these one after the other. */
+static void store_chunks(Lower *L, Op *op, ReduceOrder o)
+{
+	Value *v = op->out[0];
+	Buf *out = lower_info(L, v)->buf;
+	DType d = v->type->dtype, c = dtype_compute(d);
+	int64_t n = 0;
+	dim_is_const(op->in[0]->type->dim[0], &n);
+	int64_t whole = n / o.rows, rest = n % o.rows;
+	Dim parts = dim_int(L->dims, whole + (rest > 0));
+	Buf *part = lower_buf(L, BUF_ARENA, type_get(L->m, c, 1, &parts), v, "parts");
+	const Axis *chunk = lower_axis(L, dim_int(L->dims, whole), 0);
+	store_chunk(L, op, o, part, chunk, index_axis(L, chunk), 0, o.rows);
+	if (rest) store_chunk(L, op, o, part, NULL, index_dim(L, dim_int(L->dims, whole)), whole * o.rows, rest);
+	Nest *s = stage_new(L, v, out, "chunks");
+	const Axis *x = lower_axis(L, parts, 0);
+	Index at = index_axis(L, x);
+	Node *r = lower_reduce_node(L, s->body, lower_row(op->code)->combine, c, &x, 1);
+	r->body->result = node_load(L, r->body, part, &at);
+	node_store(L, s->body, out, &at, c == d ? r : node_op(L, s->body, OP_convert, d, &r, 1), NULL);
+}
+
 static void store_reduce(Lower *L, Op *op)
 {
 	Value *v = op->out[0];
@@ -116,6 +162,11 @@ static void store_reduce(Lower *L, Op *op)
 	bool red[MAX_RANK] = {false};
 	for (int i = 0; i < axes->n; i++) red[axes->v.ints[i]] = true;
 	Index in[MAX_RANK + 1], idx[MAX_RANK + 1];
+	ReduceOrder order = reduce_order(t, axes->v.ints, axes->n);
+	if (order.rows) {
+		store_chunks(L, op, order);
+		return;
+	}
 	const Axis *ax[MAX_RANK], *kept[MAX_RANK], *reduced[MAX_RANK];
 	int nk = 0, nr = 0, prefix = 0;
 	while (prefix < t->rank && !red[prefix]) prefix++;
@@ -137,8 +188,7 @@ static void store_reduce(Lower *L, Op *op)
 	for (int i = 0; i < nk; i++) s->axis[s->naxis++] = kept[i];
 	s->nkeep = nk;
 	Node *r = lower_reduce_node(L, s->body, comb, v->type->dtype, reduced, nr);
-	int lanes = reduce_lanes(t->rank, axes->v.ints, axes->n);
-	r->lanes = lanes > 1 ? lanes : 0;
+	r->lanes = order.lanes > 1 ? order.lanes : 0;
 	r->body->result = pull(L, r->body, op->in[0], in);
 	node_store(L, s->body, out, idx, r, NULL);
 }
