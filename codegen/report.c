@@ -6,6 +6,7 @@
 typedef struct Count {
 	StrBuf *out;
 	Emit *e;
+	const LoopFunc *f;
 	int kernels, nests, loops, calls;
 } Count;
 
@@ -29,12 +30,39 @@ static void put_cost(Count *c, Kernel *k)
 		          shared->pieces, dim_str(e->a, shared->cost));
 }
 
+/* Why it is as it is. */
+static void put_notes(Count *c, const Notes *n, const char *indent)
+{
+	for (int i = 0; i < n->n; i++) {
+		const char *place = emit_place(c->e, n->at[i].loc);
+		sb_printf(c->out, "%s- %s%s%s\n", indent, n->at[i].text, place ? "  " : "", place ? place : "");
+	}
+}
+
+static void see_loop(void *p, Node *n)
+{
+	*(bool *)p |= n->naxis > 0;
+}
+
+static void see_vectors(void *p, Node *n)
+{
+	for (int i = 0; i < n->naxis; i++) *(bool *)p |= n->axis[i]->vec > 0;
+}
+
 /* How the innermost loop of a stage runs. */
-static const char *loop_text(Emit *e, const Nest *n)
+static const char *loop_text(Emit *e, const Kernel *k, const Nest *n)
 {
 	const Axis *x = n->naxis ? n->axis[n->naxis - 1] : NULL;
+	bool inside = false;
+	body_walk(n->body, see_vectors, &inside);
+	if (n->how) return "";
+	for (const Node *r = n->body->first; r; r = r->next)
+		if (r->kind == N_RAW) return arena_printf(e->a, "  library: %s", r->mode);
+	if (inside) return "  vectors";
 	if (!x) return "";
-	if (!x->vec) return n->how ? "" : "  element by element";
+	bool loops = false;
+	body_walk(n->body, see_loop, &loops);
+	if (!x->vec) return k->nstages > 1 && n->naxis == k->nouter && !loops ? "  once for each row" : "  element by element";
 	return x->flat ? arena_printf(e->a, "  vectors along the last %d axes", x->flat + 1) : "  vectors";
 }
 
@@ -47,20 +75,22 @@ static void count_step(void *p, StepList *list, Step *s)
 	if (s->kind != STEP_KERNEL) return;
 	sb_printf(c->out, "  kernel %d", c->kernels++);
 	Kernel *k = s->kernel;
-	if (k->nstages > 1) {
+	const char *user = emit_place(c->e, kernel_loc(c->f, k));
+	if (k->nstages > 1 && k->nouter) {
 		sb_put(c->out, "  over");
 		for (int i = 0; i < k->nouter; i++) sb_printf(c->out, " %s", emit_dim(c->e, k->outer[i]->extent));
 	}
-	sb_putc(c->out, '\n');
+	sb_printf(c->out, "%s%s\n", user ? "  " : "", user ? user : "");
 	put_cost(c, k);
 	for (int i = 0; i < k->nstages; i++) {
 		Nest *n = k->stages[i];
 		const char *place = emit_place(c->e, n->loc);
 		sb_printf(c->out, "    %-14s %-24s %s%s%s\n", n->what, n->out ? type_str(c->e->a, n->out->type) : "", place ? place : "",
 		          n->out && n->out->space == BUF_ROW ? (n->out->in_arena ? "  row buffer in the arena" : "  row buffer") : "",
-		          loop_text(c->e, n));
+		          loop_text(c->e, k, n));
 		c->nests++;
 	}
+	put_notes(c, &k->notes, "    ");
 }
 
 /* The constants that a function reads: what it needs in read-only memory beside its code. */
@@ -75,18 +105,18 @@ static int64_t constant_bytes(const LoopFunc *f)
 }
 
 /* The copies that `specialise` made: what each of them is. */
-static void report_copies(StrBuf *out, Emit *e, const StepList *list, const char *indent)
+static void report_copies(StrBuf *out, Emit *e, const LoopFunc *f, const StepList *list, const char *indent)
 {
 	for (int i = 0; i < list->n; i++) {
 		Step *s = list->at[i];
 		if (s->kind != STEP_WHEN) continue;
 		StrBuf unused;
 		sb_init(&unused, e->a);
-		Count c = {.out = &unused, .e = e};
+		Count c = {.out = &unused, .e = e, .f = f};
 		steps_walk(&s->body, count_step, &c);
 		sb_printf(out, "%swhen %s is %lld: %d nests in %d kernels\n", indent, s->dim, (long long)s->equals, c.nests, c.kernels);
-		report_copies(out, e, &s->body, arena_printf(e->a, "%s  ", indent));
-		report_copies(out, e, &s->other, indent);
+		report_copies(out, e, f, &s->body, arena_printf(e->a, "%s  ", indent));
+		report_copies(out, e, f, &s->other, indent);
 	}
 }
 
@@ -95,12 +125,13 @@ void codegen_report(StrBuf *out, Program *p)
 	Emit e = {.a = p->m->arena, .m = p->m, .p = p};
 	for (int i = 0; i < p->funcs.n; i++) {
 		LoopFunc *f = p->funcs.at[i];
-		Count c = {.out = out, .e = &e};
+		Count c = {.out = out, .e = &e, .f = f};
 		sb_printf(out, "%s\n", f->func->name);
+		put_notes(&c, &f->func->notes, "  ");
 		steps_walk(&f->steps, count_step, &c);
 		sb_printf(out, "  %d nests in %d kernels, %d run-time loops, %d calls; arena %s bytes, constants %lld bytes\n", c.nests, c.kernels,
 		          c.loops, c.calls, dim_str(e.a, f->arena), (long long)constant_bytes(f));
-		report_copies(out, &e, &f->steps, "  ");
+		report_copies(out, &e, f, &f->steps, "  ");
 		sb_putc(out, '\n');
 	}
 	StrBuf c;

@@ -16,6 +16,7 @@
 #include "diag.h"
 #include "dim.h"
 #include "dtype.h"
+#include "note.h"
 #include "tensor.h"
 
 typedef struct Module Module;
@@ -123,6 +124,7 @@ struct Func {
 	const char **dims; int ndims;  /* dimension arguments of the C function, in order of appearance */
 	Loc loc;
 	struct Derived *derived;       /* passes: cache of functions derived from this one */
+	Notes notes;                   /* why it is as it is: --emit=report */
 };
 
 struct Module {

@@ -6,13 +6,13 @@
 #include "conv_kernels.h"
 
 enum {
-	PANEL = 32,            /* results of a panel: kernels/conv.h */
-	ROW_WEIGHT = 1 << 18,  /* bytes of weight that each row may read anew */
-	MOST_PHASES = 16,      /* each is code of its own */
-	LEAST_RESULTS = 8,     /* of each of several groups: with fewer the packed weight would be mostly zeros */
-	WINO_TILES = 14,       /* of a group of rows */
-	WINO_LEAST = 12,       /* tiles of a sample */
-	WINO_POSITIONS = 500   /* of all samples, where the weight is transformed in each call: measured, 10 ns for each pair of channels */
+	PANEL = 32,           /* results of a panel: kernels/conv.h */
+	ROW_WEIGHT = 1 << 18, /* bytes of weight that each row may read anew */
+	MOST_PHASES = 16,     /* each is code of its own */
+	LEAST_RESULTS = 8,    /* of each of several groups: with fewer the packed weight would be mostly zeros */
+	WINO_TILES = 14,      /* of a group of rows */
+	WINO_LEAST = 12,      /* tiles of a sample */
+	WINO_POSITIONS = 500  /* of all samples, where the weight is transformed in each call: measured, 10 ns for each pair of channels */
 };
 
 static bool constant(Dim d, int64_t *n)
@@ -20,27 +20,36 @@ static bool constant(Dim d, int64_t *n)
 	return dim_is_const(d, n);
 }
 
-/* f32, at most three axes, no spread elements, numbers for paddings, taps and channels. */
-static bool plain_shape(const ConvSpec *c, const Type *x, const Type *w, int64_t *in, int64_t *out)
+/* f32, at most three axes, no spread elements, numbers for paddings, taps and channels; or what is not so. */
+static const char *not_plain_shape(const ConvSpec *c, const Type *x, const Type *w, int64_t *in, int64_t *out)
 {
 	int64_t n;
-	bool plain = x->dtype == DT_f32 && c->n >= 1 && c->n <= 3 && constant(w->dim[w->rank - 1], in) && constant(w->dim[c->nb], out);
-	for (int i = 0; plain && i < c->n; i++) plain = c->spread[i] == 1 && constant(c->lo[i], &n) && constant(w->dim[c->nb + 1 + i], &n);
-	return plain;
+	if (x->dtype != DT_f32) return "it is not f32";
+	if (c->n < 1 || c->n > 3) return "it has more than 3 spatial axes";
+	if (!constant(w->dim[w->rank - 1], in) || !constant(w->dim[c->nb], out)) return "the number of channels is not known";
+	for (int i = 0; i < c->n; i++) {
+		if (c->spread[i] != 1) return "its input is spread";
+		if (!constant(c->lo[i], &n)) return "the padding is not a number";
+		if (!constant(w->dim[c->nb + 1 + i], &n)) return "the number of taps is not known";
+	}
+	return NULL;
 }
 
-static bool fits_depthwise(Lower *L, const ConvSpec *c, Value *w, const Type *x, const Type *y)
+static const char *not_depthwise(Lower *L, const ConvSpec *c, Value *w, const Type *x, const Type *y)
 {
 	int64_t in, out;
 	(void)L, (void)y;
-	return plain_shape(c, x, w->type, &in, &out) && in == 1 && out == c->groups;
+	const char *why = not_plain_shape(c, x, w->type, &in, &out);
+	return why ? why : in == 1 && out == c->groups ? NULL : "a result has more than one input channel";
 }
 
-static bool fits_direct(Lower *L, const ConvSpec *c, Value *w, const Type *x, const Type *y)
+static const char *not_direct(Lower *L, const ConvSpec *c, Value *w, const Type *x, const Type *y)
 {
 	int64_t in, out;
-	(void)L, (void)y;
-	return plain_shape(c, x, w->type, &in, &out) && (c->groups == 1 || out / c->groups >= LEAST_RESULTS);
+	(void)y;
+	const char *why = not_plain_shape(c, x, w->type, &in, &out);
+	if (why || c->groups == 1 || out / c->groups >= LEAST_RESULTS) return why;
+	return arena_printf(L->a, "a group has fewer than %d results", LEAST_RESULTS);
 }
 
 /* Tiles of a group's rows: enough to fill a register tile of 14 positions. */
@@ -53,18 +62,30 @@ static void wino_tiles(const Type *y, int64_t *down, int64_t *across, int64_t *r
 	if (*rows > *down) *rows = *down;
 }
 
-static bool fits_winograd(Lower *L, const ConvSpec *c, Value *w, const Type *x, const Type *y)
+static const char *not_winograd(Lower *L, const ConvSpec *c, Value *w, const Type *x, const Type *y)
 {
 	int64_t in, out, n, h, wd, samples, down, across, rows;
-	if (L->m->exact_conv || c->nb || c->n != 2 || c->groups != 1 || !plain_shape(c, x, w->type, &in, &out)) return false;
-	for (int i = 0; i < 2; i++)
-		if (c->step[i] != 1 || c->dilation[i] != 1 || !constant(w->type->dim[1 + i], &n) || n != 3 || !constant(x->dim[1 + i], &n))
-			return false;
-	if (in % 16 || out % 16 || 36 * 4 * in * out > L->m->target->winograd || !constant(y->dim[1], &h) || !constant(y->dim[2], &wd)) return false;
+	if (L->m->exact_conv) return "--conv=exact";
+	if (c->nb || c->n != 2) return "it is not 2-dimensional";
+	if (c->groups != 1) return arena_printf(L->a, "%lld groups", (long long)c->groups);
+	const char *why = not_plain_shape(c, x, w->type, &in, &out);
+	if (why) return why;
+	for (int i = 0; i < 2; i++) {
+		if (c->step[i] != 1) return arena_printf(L->a, "stride %lld", (long long)c->step[i]);
+		if (c->dilation[i] != 1) return arena_printf(L->a, "dilation %lld", (long long)c->dilation[i]);
+		if (!constant(w->type->dim[1 + i], &n) || n != 3) return "the kernel is not 3 x 3";
+		if (!constant(x->dim[1 + i], &n)) return "the size of the image is not known";
+	}
+	if (in % 16 || out % 16)
+		return arena_printf(L->a, "%lld and %lld channels: both must be multiples of 16", (long long)in, (long long)out);
+	if (36 * 4 * in * out > L->m->target->winograd) return "the transformed weight is larger than the target's cache";
+	if (!constant(y->dim[1], &h) || !constant(y->dim[2], &wd)) return "the size of the image is not known";
 	if (!constant(y->dim[0], &samples)) samples = 1;
 	wino_tiles(y, &down, &across, &rows);
-	if (down * across < WINO_LEAST || 16 * down * across * 3 > 4 * h * wd) return false; /* a third more than there is */
-	return value_const(w) || samples * h * wd >= WINO_POSITIONS;
+	if (down * across < WINO_LEAST) return arena_printf(L->a, "fewer than %d tiles of 4 x 4", WINO_LEAST);
+	if (16 * down * across * 3 > 4 * h * wd) return "tiles of 4 x 4 reach too far over the edge"; /* a third more than there is */
+	if (value_const(w) || samples * h * wd >= WINO_POSITIONS) return NULL;
+	return arena_printf(L->a, "%lld positions: too few to transform the weight in each call", (long long)(samples * h * wd));
 }
 
 /* --- weights ---------------------------------------------------------------------------------------------------------------------- */
@@ -240,16 +261,23 @@ static Buf *weight_winograd(Lower *L, const ConvSpec *c, Value *w)
 
 /* --- the table -------------------------------------------------------------------------------------------------------------------- */
 static const ConvKernel kernels[] = {
-    {"winograd", "f32, 3x3 without step, groups, dilation; channels in sixteens; at least 12 tiles of 4x4; not --conv=exact", fits_winograd,
+    {"winograd", "f32, 3x3 without step, groups, dilation; channels in sixteens; at least 12 tiles of 4x4; not --conv=exact", not_winograd,
      weight_winograd, true},
-    {"depthwise", "f32, a channel of the result for each channel of the input", fits_depthwise, weight_taps, false},
-    {"conv", "f32, at least 8 results in a group", fits_direct, weight_panels, false},
+    {"depthwise", "f32, a channel of the result for each channel of the input", not_depthwise, weight_taps, false},
+    {"conv", "f32, at least 8 results in a group", not_direct, weight_panels, false},
 };
 
-const ConvKernel *conv_kernel(Lower *L, const ConvSpec *c, Value *w, const Type *x, const Type *y)
+const ConvKernel *conv_kernel(Lower *L, const ConvSpec *c, Value *w, const Type *x, const Type *y, const char **why)
 {
-	for (size_t i = 0; i < sizeof kernels / sizeof *kernels; i++)
-		if (kernels[i].fits(L, c, w, x, y)) return &kernels[i];
+	StrBuf b;
+	sb_init(&b, L->a);
+	for (size_t i = 0; i < sizeof kernels / sizeof *kernels; i++) {
+		const char *not = kernels[i].refuses(L, c, w, x, y);
+		*why = sb_text(&b);
+		if (!not ) return &kernels[i];
+		sb_printf(&b, ", not %s (%s)", kernels[i].name, not );
+	}
+	*why = sb_text(&b);
 	return NULL;
 }
 

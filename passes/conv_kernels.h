@@ -7,17 +7,18 @@
 typedef struct ConvKernel {
 	const char *name; /* the mode of its N_RAW node */
 	const char *when; /* for reports: what its predicate asks */
-	bool (*fits)(Lower *L, const ConvSpec *c, Value *w, const Type *x, const Type *y);
+	/* Why not; NULL: it takes it. */
+	const char *(*refuses)(Lower *L, const ConvSpec *c, Value *w, const Type *x, const Type *y);
 	/* The weight as the kernel reads it. */
 	Buf *(*weight)(Lower *L, const ConvSpec *c, Value *w);
 	bool grouped; /* computes groups of rows: needs scratch, rows come one by one */
 } ConvKernel;
-/* NULL: plain loops. */
-const ConvKernel *conv_kernel(Lower *L, const ConvSpec *c, Value *w, const Type *x, const Type *y);
+/* NULL: plain loops. why: ", not winograd (stride 2)", of those before it in the table. */
+const ConvKernel *conv_kernel(Lower *L, const ConvSpec *c, Value *w, const Type *x, const Type *y, const char **why);
 /* The nest that calls it: a call for each row of the result, or for each sample where the weight is too large to be read again for each. */
 void conv_call_kernel(Lower *L, const ConvKernel *k, const ConvSpec *c, Op *op);
-/* A convolution of transposed operands, as the rule of the weight's derivative writes it: a kernel that reads them as they lie. False: op is
- * none, or its shape does not fit. */
+/* A convolution of transposed operands, as the rule of the weight's derivative writes it: a kernel that reads them as they lie. False: op
+ * is none, or its shape does not fit. */
 bool conv_call_weight_kernel(Lower *L, const ConvSpec *c, Op *op);
 
 /* Phase p of an axis whose input is spread with distance s: the taps first, first + s, .. (n of k) hit elements at positions p, p + s, ..,

@@ -44,6 +44,63 @@ static bool template_permits(const Kernel *a, const Kernel *b, int p)
 	return true;
 }
 
+/* Why b runs by itself behind a, where the loops below have tried every number of shared axes: for the report. */
+static const char *whole_or_row(Arena *a, const Touch *x, const Touch *y)
+{
+	const Touch *write = y->kind & ACCESS_WRITE ? y : x;
+	bool earlier = write == x;
+	const char *name = buf_root(write->buf)->name;
+	if (earlier) return arena_printf(a, "it needs other rows of `%s` than the one just written", name);
+	return arena_printf(a, "it writes `%s`, of which the kernel before still needs other rows", name);
+}
+
+static const char *conflict(Arena *a, const Touches *x, const Touches *y, int p)
+{
+	for (int i = 0; i < x->at.n; i++)
+		for (int k = 0; k < y->at.n; k++) {
+			const Touch *s = &x->at.at[i], *t = &y->at.at[k];
+			if (buf_root(s->buf) != buf_root(t->buf) || !((s->kind | t->kind) & ACCESS_WRITE)) continue;
+			if (s->buf != t->buf || !row_aligned(s, p) || !row_aligned(t, p)) return whole_or_row(a, s, t);
+		}
+	return NULL;
+}
+
+static bool touch_alike(const Touches *x, const Touches *y)
+{
+	for (int i = 0; i < x->at.n; i++)
+		for (int k = 0; k < y->at.n; k++)
+			if (buf_root(x->at.at[i].buf) == buf_root(y->at.at[k].buf)) return true;
+	return false;
+}
+
+static const char *extents(Arena *a, const Axis *const *axis, int n)
+{
+	StrBuf b;
+	sb_init(&b, a);
+	for (int i = 0; i < n; i++) sb_printf(&b, "%s%s", i ? " x " : "", dim_str(a, axis[i]->extent));
+	return n ? sb_text(&b) : "one";
+}
+
+static const char *why_apart(Arena *a, const Kernel *k, const Kernel *m, int common, const Touches *x, const Touches *y)
+{
+	const Nest *first = m->stages[0];
+	if (first->rows + first->cols) return "a product begins a kernel";
+	if (k->stages[0]->rows + k->stages[0]->cols && !template_permits(k, m, common))
+		return "behind a product only element by element operations on all of its result join it";
+	if (!common && (!k->nouter || !first->nkeep)) {
+		const Nest *s = k->nouter ? first : k->stages[k->nstages - 1];
+		const Node *n = s->body->first;
+		return arena_printf(a, n && n->kind == N_RAW ? "`%s` is one library call for all rows" : "`%s` does not run row by row", s->what);
+	}
+	if (!common)
+		return arena_printf(a, "it has %s rows, the kernel before %s", extents(a, first->axis, first->nkeep),
+		                    extents(a, k->outer, k->nouter));
+	const char *why = conflict(a, x, y, k->stages[0]->rows + k->stages[0]->cols ? common : 1);
+	if (why) return why;
+	if (k->nstages >= MAX_STAGES) return arena_printf(a, "the kernel before has %d stages, as many as one may have", MAX_STAGES);
+	return touch_alike(x, y) ? "they have no row of memory in common" : "they have no memory in common";
+}
+
 static int common_axes(const Kernel *a, const Nest *s)
 {
 	int p = a->nouter < s->nkeep ? a->nouter : s->nkeep;
@@ -93,6 +150,7 @@ static void merge(Arena *a, Kernel *k, Kernel *m, int p)
 	int n = 0;
 	for (int i = 0; i < k->nstages; i++) all[n++] = k->stages[i];
 	for (int i = 0; i < m->nstages; i++) all[n++] = m->stages[i];
+	for (int i = 0; i < m->notes.n; i++) note_add(a, &k->notes, m->notes.at[i].loc, "%s", m->notes.at[i].text);
 	k->stages = all;
 	k->nstages = n;
 	k->nouter = p;
@@ -163,12 +221,32 @@ static bool join_map(Arena *a, StepList *list, int n, Kernel *m)
 		bool shared = false;
 		if (is_map(k) && k->nouter == m->nouter && k->nstages < MAX_STAGES && common_axes(k, m->stages[0]) == m->nouter &&
 		    may_merge(&x, &y, m->nouter, &shared) && shared) {
+			if (i < n - 1)
+				note_add(a, &k->notes, m->loc, "`%s` joined past the %d between: it reads or writes the same elements", m->stages[0]->what,
+				         n - 1 - i);
 			merge(a, k, m, m->nouter);
 			return true;
 		}
 		if (!independent(a, k, m)) return false;
 	}
 	return false;
+}
+
+/* Why the kernel m, of the original order, does not go on in the step before it. */
+static void note_apart(Arena *a, const Step *before, Kernel *m)
+{
+	static const char *const word[STEP_COUNT] = {
+#define STEP(kind, word, text, doc) [STEP_##kind] = #word,
+#include "loop.def"
+	};
+	if (before->kind != STEP_KERNEL) {
+		note_add(a, &m->notes, m->loc, "begins a kernel: the step before it is `%s`", word[before->kind]);
+		return;
+	}
+	const Kernel *k = before->kernel;
+	Touches x = kernel_touches(a, k), y = kernel_touches(a, m);
+	note_add(a, &m->notes, m->loc, "not fused with the kernel before (`%s`): %s", k->stages[k->nstages - 1]->what,
+	         why_apart(a, k, m, common_axes(k, m->stages[0]), &x, &y));
 }
 
 static bool fuse_list(Arena *a, StepList *list)
@@ -200,6 +278,7 @@ static bool fuse_list(Arena *a, StepList *list)
 			changed = true;
 			continue;
 		}
+		if (n && s->kind == STEP_KERNEL) note_apart(a, list->at[n - 1], s->kernel);
 		list->at[n++] = s;
 	}
 	list->n = n;
@@ -290,6 +369,13 @@ static void make_rows(Module *m, LoopFunc *f)
 		if (w->kernel != last) stack = 0, last = w->kernel;
 		b->in_arena = bytes > m->target->row_stack || stack + bytes > m->target->kernel_stack;
 		if (!b->in_arena) stack += bytes;
+		else if (bytes == INT64_MAX)
+			note_add(m->arena, &w->kernel->notes, w->kernel->loc, "row `%s` is in the arena: its size is not a number", b->name);
+		else
+			note_add(m->arena, &w->kernel->notes, w->kernel->loc, "row `%s` is in the arena: of its %lld bytes the stack has room for %lld",
+			         b->name, (long long)bytes,
+			         (long long)(m->target->kernel_stack - stack < m->target->row_stack ? m->target->kernel_stack - stack
+			                                                                            : m->target->row_stack));
 	}
 }
 

@@ -21,11 +21,11 @@ typedef VEC(Step *) StepList;
 typedef struct Axis {
 	const char *name;
 	Dim extent;
-	int vec;   /* bits of a lane where the loop runs in vectors, 32 or 64; 0: one element at a time */
-	int flat;  /* of a vector loop: how many of the axes around it run as part of it */
+	int vec;    /* bits of a lane where the loop runs in vectors, 32 or 64; 0: one element at a time */
+	int flat;   /* of a vector loop: how many of the axes around it run as part of it */
 	int pieces; /* > 0: its kernel may be shared out among threads along it, in so many pieces at most */
 	Dim cost;   /* then: of one step along it, as parallel.c counts */
-	bool mask; /* of a vector loop: the extent is not a multiple of every width; the last elements take a vector of fewer lanes */
+	bool mask;  /* of a vector loop: the extent is not a multiple of every width; the last elements take a vector of fewer lanes */
 	/* of a vector loop in a loop over rows: it asks for the next row of what the kernel reads, and of what it writes */
 	bool ahead, ahead_out;
 } Axis;
@@ -62,12 +62,12 @@ struct Buf {
 	int slices;      /* BUF_ROW in the arena, set by plan: one for each piece of its kernel, a multiple of 64 bytes apart */
 	int first, last; /* lifetime in step numbers */
 	bool inout;
-	const Step *home; /* innermost run-time loop whose body it belongs to; NULL: the function */
+	const Step *home;  /* innermost run-time loop whose body it belongs to; NULL: the function */
 	int writes, reads; /* how often it stands in a node or step (loops_settle) */
 	int number;        /* BUF_PARAM, BUF_RESULT: which */
-	int order;        /* in its function */
-	LoopFunc *callee; /* BUF_ARENA: memory that a call of it needs */
-	const char *path; /* BUF_PARAM, BUF_RESULT of exported functions: "net.l1.weight" */
+	int order;         /* in its function */
+	LoopFunc *callee;  /* BUF_ARENA: memory that a call of it needs */
+	const char *path;  /* BUF_PARAM, BUF_RESULT of exported functions: "net.l1.weight" */
 };
 
 typedef enum NodeKind {
@@ -141,6 +141,7 @@ typedef struct Kernel {
 	Nest **stages;
 	int nstages, cap;
 	Loc loc;
+	Notes notes; /* what fused and what did not, why this form: for --emit=report, not in the text */
 } Kernel;
 
 typedef enum StepKind {

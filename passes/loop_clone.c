@@ -129,6 +129,7 @@ static Kernel *clone_kernel(LoopClone *c, const Kernel *k)
 {
 	Kernel *y = arena_copy(arena_of(c), k, sizeof *k);
 	clone_axes(c, y->outer, y->nouter);
+	y->notes = notes_copy(arena_of(c), &k->notes);
 	y->stages = NEW_ARRAY(arena_of(c), Nest *, k->nstages + 1);
 	y->cap = k->nstages + 1;
 	for (int i = 0; i < k->nstages; i++) y->stages[i] = clone_nest(c, k->stages[i]);
@@ -176,6 +177,7 @@ static Func *clone_signature(LoopClone *c, const Func *f, const char *name)
 {
 	Func *g = func_new(c->p->m, name);
 	g->facts = f->facts, g->composite = f->composite, g->loc = f->loc;
+	g->notes = notes_copy(c->p->m->arena, &f->notes);
 	g->body->nparam = f->body->nparam, g->body->nresult = f->body->nresult;
 	g->body->param = clone_values(c, f->body->param, f->body->nparam, g->body);
 	g->body->result = clone_values(c, f->body->result, f->body->nresult, g->body);

@@ -83,6 +83,8 @@ Buf *lower_value_buf(Lower *L, Value *v);
 void lower_stored(Lower *L, Op *op);
 Scalar reduce_identity(OpCode op, DType d); /* the value that op leaves unchanged */
 Nest *stage_new(Lower *L, Value *v, Buf *out, const char *what);
+/* Why the kernel of the last stage_new is as it is. */
+void lower_note(Lower *L, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 /* A stage with one axis per axis of t; idx[] are their indices. */
 Nest *stage_over(Lower *L, Value *v, Buf *out, const Type *t, Index *idx, const char *what);
 /* A reduction whose body the caller fills; a loop before s that stores op's identity. */

@@ -183,10 +183,12 @@ static void store_conv(Lower *L, Op *op)
 	v.first = v.c.nb + 1;
 	DType d = v.x->dtype;
 	if (conv_call_weight_kernel(L, &v.c, op) || conv_call_spread_kernel(L, &v.c, op)) return;
-	const ConvKernel *k = conv_kernel(L, &v.c, v.wv, v.x, op->out[0]->type);
+	const char *why;
+	const ConvKernel *k = conv_kernel(L, &v.c, v.wv, v.x, op->out[0]->type, &why);
 	if (k) conv_call_kernel(L, k, &v.c, op);
 	else if (d == DT_f16 || d == DT_bf16) conv_reduce(L, op, &v);
 	else conv_accumulate(L, op, &v);
+	lower_note(L, "convolution: %s%s", k ? arena_printf(L->a, "kernel `%s`", k->name) : "plain loops", why);
 }
 
 /* --- windows --------------------------------------------------------------------------------------------------------------------- */

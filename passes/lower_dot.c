@@ -80,6 +80,7 @@ static void copy_side(Lower *L, Side *s, bool contract_first)
 	for (int i = 0; i < a->nfree; i++) s->perm[n++] = a->free[i];
 	for (int i = 0; !contract_first && i < a->ncontract; i++) s->perm[n++] = a->contract[i];
 	s->copy = lower_transposed_copy(L, s->v, s->perm);
+	lower_note(L, "a copy for `dot`: the operand does not lie in memory with its summed axes as one");
 }
 
 static Node *element(Lower *L, Body *b, const Side *s)
@@ -188,12 +189,14 @@ static void store_dot(Lower *L, Op *op)
 	dot_axes(L, &d);
 	if (!dtype_is_float(v->type->dtype) && d.nk) {
 		accumulate_rows(L, v, out, &d);
+		lower_note(L, "`dot` is plain loops: templates are for floats, this is %s", dtype_name(v->type->dtype));
 		return;
 	}
 	bool large = dtype_is_float(v->type->dtype) && d.nk && d.nouter + d.ncol > d.nbatch && !is_small(L, &d);
 	if (large && !is_plain(L, &d, &d.x)) copy_side(L, &d.x, false);
 	if (large && !is_plain(L, &d, &d.y)) copy_side(L, &d.y, true);
 	Nest *s = sum_stage(L, v, out, &d, dot_order(x->type, &d.x.axes, y->type, &d.y.axes));
+	if (!large) lower_note(L, "`dot` is plain loops: too small for a template to pay");
 	if (large) s->rows = d.nouter - d.nbatch, s->cols = d.ncol;
 }
 

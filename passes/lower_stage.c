@@ -1,6 +1,7 @@
 /* Stages: the loop nests that compute a stored value, one function per kind of op. Sums keep the order of the reference interpreter
  * (ir/order.h), so results have its bits; loops are chosen so that the innermost axis is contiguous. */
 #include <math.h>
+#include <stdarg.h>
 #include <string.h>
 #include "../ir/order.h"
 #include "lower.h"
@@ -20,6 +21,15 @@ Nest *stage_new(Lower *L, Value *v, Buf *out, const char *what)
 	k->stages[k->nstages++] = st;
 	k->cap = 1;
 	return st;
+}
+
+void lower_note(Lower *L, const char *fmt, ...)
+{
+	va_list ap;
+	Kernel *k = L->steps->at[L->steps->n - 1]->kernel;
+	va_start(ap, fmt);
+	note_add(L->a, &k->notes, L->loc, "%s", arena_vprintf(L->a, fmt, ap));
+	va_end(ap);
 }
 
 Nest *stage_over(Lower *L, Value *v, Buf *out, const Type *t, Index *idx, const char *what)

@@ -162,6 +162,7 @@ bool merge_stages(Arena *a, Kernel *k)
 	int n = 0;
 	for (int i = 0; i < k->nstages; i++) {
 		if (n && share_loop(a, k, k->stages[n - 1], k->stages[i])) {
+			note_add(a, &k->notes, k->stages[n - 1]->loc, "`%s` runs in the loop of `%s`", k->stages[n - 1]->what, k->stages[i]->what);
 			k->stages[n - 1] = k->stages[i];
 			changed = true;
 		} else {

@@ -374,6 +374,7 @@ static Part make_part(Outline *o, const Run *r)
 	p.f->facts = o->b->func->facts;
 	p.f->loc = o->op[r->start[0]]->loc;
 	choose_results(o, r, &p);
+	note_add(o->c->m->arena, &p.f->notes, p.f->loc, "a run of %d ops that `%s` holds %d times", r->len, o->b->func->name, r->n);
 	Builder b = builder_at(p.f);
 	Map env;
 	map_init(&env, a);

@@ -251,7 +251,11 @@ static void share_step(void *ctx, StepList *list, Step *s)
 {
 	Share *h = ctx;
 	(void)list;
-	if (s->kind == STEP_KERNEL) h->changed |= share_kernel(h->p, s->kernel, h->threads);
+	if (s->kind != STEP_KERNEL) return;
+	if (share_kernel(h->p, s->kernel, h->threads)) h->changed = true;
+	else
+		note_add(h->p->m->arena, &s->kernel->notes, s->kernel->loc,
+		         "not shared out among threads: along no axis do all of its stages write elements of their own");
 }
 
 bool pass_parallel(PassCtx *c)

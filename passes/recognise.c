@@ -26,6 +26,7 @@ typedef struct Match {
 	double hidden; /* what the scores become that it hides */
 	/* the kernel's shape: batches, heads of q, of k, queries, keys, depth */
 	Dim b, heads, kv_heads, tq, tk, depth;
+	const char *why; /* it is nearly attention: what is amiss, for the report */
 } Match;
 
 /* --- small questions ------------------------------------------------------------------------------------------------------------------ */
@@ -312,7 +313,39 @@ static bool find_sizes(Match *m, const Op *first)
 	for (int i = 0; i < nb - heads; i++) m->b = dim_mul(c, m->b, s->dim[i]);
 	m->kv_heads = m->heads;
 	bool few = dim_is_const(m->tk, &n) && n < LEAST_KEYS;
-	return dim_is_const(m->depth, &n) && n >= LEAST_DEPTH && !few;
+	if (few) m->why = arena_printf(m->c->m->arena, "fewer than %d keys", LEAST_KEYS);
+	else if (!dim_is_const(m->depth, &n)) m->why = "the size of a head is not a number";
+	else if (n < LEAST_DEPTH) m->why = arena_printf(m->c->m->arena, "heads of fewer than %d numbers", LEAST_DEPTH);
+	return !m->why;
+}
+
+/* Is v a product, but for scales, masks and shifts? */
+static bool from_product(const Value *v)
+{
+	for (int depth = 0; v->def && depth < 6; depth++) {
+		const Op *op = v->def;
+		if (op->code == OP_dot) return true;
+		if (op->code == OP_select) v = op->in[1];
+		else if (op->code == OP_mul || op->code == OP_div || op->code == OP_add || op->code == OP_sub)
+			v = def(op->in[0], OP_broadcast) || !op->in[0]->def ? op->in[1] : op->in[0];
+		else return false;
+	}
+	return false;
+}
+
+/* p is no softmax that softmax_of takes: is it nearly one, of a product? */
+static const char *nearly_softmax(const Match *m, Value *p)
+{
+	Value *e = normalised(m, p);
+	const Op *exp = e ? def(e, OP_exp) : NULL;
+	if (!exp || !from_product(exp->in[0])) return NULL;
+	const Op *shifted = def(exp->in[0], OP_sub);
+	Value *most = shifted ? row_value(m, shifted->in[1]) : NULL;
+	most = most ? other_shape(m, most) : NULL;
+	if (!used(m, p, 1)) return "the weights are read elsewhere too, as by a derivative";
+	if (!used(m, e, 2)) return "the exponentials are read elsewhere too, as by a derivative";
+	if (!most || !reduces_last(most, OP_reduce_max, shifted->in[0])) return "its softmax does not subtract the largest score";
+	return "the scores are read elsewhere too, as by a derivative";
 }
 
 static bool find(Match *m)
@@ -320,17 +353,29 @@ static bool find(Match *m)
 	Op *last = m->product;
 	if (!is_matrix_product(last, true)) return false;
 	Value *s = softmax_of(m, last->in[0]);
-	if (!s) return false;
+	if (!s) {
+		m->why = nearly_softmax(m, last->in[0]);
+		return false;
+	}
 	const Value *top = s; /* softmax itself reads it twice */
 	m->scores = s->type, m->scale = 1;
 	int nb = s->type->rank - 2;
 	m->tq = s->type->dim[nb], m->tk = s->type->dim[nb + 1];
-	if (!take_mask(m, &s)) return false;
+	if (!take_mask(m, &s)) {
+		if (from_product(s)) m->why = "its mask is none that the kernel has, or masked scores are read elsewhere too";
+		return false;
+	}
 	s = take_scale(m, s, true);
 	Op *first = def(s, OP_dot);
-	if (!first || (s != top && !used(m, s, 1)) || !is_matrix_product(first, false) || !find_sizes(m, first)) return false;
+	if (!first) return false;
+	if (s != top && !used(m, s, 1)) m->why = "the scores are read elsewhere too, as by a derivative";
+	else if (!is_matrix_product(first, false)) m->why = "the scores are not an f32 product over one axis";
+	if (m->why || !find_sizes(m, first)) return false;
 	int v_free = axis_left(last, 1);
-	if (last->in[1]->type->dim[v_free] != m->depth) return false;
+	if (last->in[1]->type->dim[v_free] != m->depth) {
+		m->why = "a value has another size than a query";
+		return false;
+	}
 	m->scores_product = first;
 	m->q = first->in[0], m->k = first->in[1], m->v = last->in[1];
 	m->q = take_scale(m, m->q, false), m->k = take_scale(m, m->k, false);
@@ -433,7 +478,7 @@ static void move_before(Block *blk, Op *after, Op *at)
 	}
 }
 
-static void replace(Match *m)
+static bool replace(Match *m)
 {
 	Op *last = m->product, *end = last->block->last;
 	const Op *first = m->scores_product;
@@ -452,7 +497,8 @@ static void replace(Match *m)
 	in[2] = operand(&b, m->v, vb, (int)op_attr(last, AT_rhs_contract)->v.ints[0], axis_left(last, 1), ks);
 	mask = in[3] = mask_operand(m, &b);
 	Func *f = make_function(m, in, mask ? 4 : 3, m->scale, last->loc);
-	if (composite_kernel(f)) {
+	bool taken = composite_kernel(f) != NULL;
+	if (taken) {
 		Value *out = ir_emit_call(&b, f, in, mask ? 4 : 3)->out[0], *old = last->out[0];
 		bool equal = old->type->rank == 4;
 		for (int i = 0; equal && i < 4; i++) equal = old->type->dim[i] == out->type->dim[i];
@@ -462,6 +508,7 @@ static void replace(Match *m)
 	} else func_remove(f);
 	move_before(blk, end, last);
 	blk->cse = NULL;
+	return taken;
 }
 
 /* --- walking -------------------------------------------------------------------------------------------------------------------------- */
@@ -490,9 +537,12 @@ static bool recognise_block(PassCtx *c, const Map *uses, Block *b)
 		next = op->next;
 		for (int r = 0; r < op->nregion; r++) changed |= recognise_block(c, uses, op->region[r]);
 		Match m = {.c = c, .uses = *uses, .product = op};
-		if (op->code != OP_dot || !find(&m)) continue;
-		replace(&m);
-		changed = true;
+		if (op->code != OP_dot) continue;
+		if (find(&m)) {
+			if (c->m->exact_conv) m.why = "--conv=exact keeps the order of sums";
+			else changed = true, m.why = replace(&m) ? NULL : "the kernel has no such mask or heads";
+		}
+		if (m.why) note_add(c->m->arena, &b->func->notes, op->loc, "nearly attention: %s", m.why);
 	}
 	return changed;
 }
@@ -501,7 +551,7 @@ bool pass_recognise(PassCtx *c)
 {
 	bool changed = false;
 	int n = c->m->funcs.n;
-	for (int i = 0; !c->m->exact_conv && i < n; i++) {
+	for (int i = 0; i < n; i++) {
 		Func *f = c->m->funcs.at[i];
 		Map uses;
 		if (f->composite && composite_kernel(f)) continue;

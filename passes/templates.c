@@ -31,34 +31,61 @@ static bool known(Dim d, int64_t *n)
 
 /* --- what each template takes ----------------------------------------------------------------------------------------------------------
  */
+/* Each test says why it refuses, NULL: it takes the product. */
 static bool is_vector(const Choice *t)
 {
 	return is_int(t->v.m, 1) || is_int(t->v.n, 1);
 }
 
-static bool takes_gemv_rows(const Choice *t)
+static const char *NO_VECTOR = "neither side is a vector", *LANES = "64 partial sums", *NO_LANES = "sums in order",
+                  *FAR = "results are not next to each other";
+
+static const char *not_gemv_rows(const Choice *t)
 {
 	const DotView *v = &t->v;
 	bool row = is_int(v->m, 1);
-	return is_vector(t) && v->sum->lanes == 64 && is_int(v->ak, 1) && is_int(v->bk, 1) &&
-	       (v->store->buf->space == BUF_ROW || is_int(row ? v->cn : v->cm, 1) || is_int(row ? v->n : v->m, 1));
+	if (!is_vector(t)) return NO_VECTOR;
+	if (v->sum->lanes != 64) return NO_LANES;
+	if (!is_int(v->ak, 1) || !is_int(v->bk, 1)) return "operands are not contiguous along the sum";
+	return v->store->buf->space == BUF_ROW || is_int(row ? v->cn : v->cm, 1) || is_int(row ? v->n : v->m, 1) ? NULL : FAR;
 }
 
-static bool takes_gemv_columns(const Choice *t)
+static const char *not_gemv_columns(const Choice *t)
 {
 	const DotView *v = &t->v;
 	bool row = is_int(v->m, 1);
-	return is_vector(t) && !v->sum->lanes && is_int(row ? v->bn : v->am, 1) &&
-	       (v->store->buf->space == BUF_ROW || is_int(row ? v->cn : v->cm, 1));
+	if (!is_vector(t)) return NO_VECTOR;
+	if (v->sum->lanes) return LANES;
+	if (!is_int(row ? v->bn : v->am, 1)) return "columns of the matrix are not next to each other";
+	return v->store->buf->space == BUF_ROW || is_int(row ? v->cn : v->cm, 1) ? NULL : FAR;
 }
 
-static bool takes_small(const Choice *t)
+static const char *sizes(const Choice *t)
+{
+	Arena *a = t->p->m->arena;
+	return arena_printf(a, "%s x %s x %s", dim_str(a, t->v.m), dim_str(a, t->v.k), dim_str(a, t->v.n));
+}
+
+/* What both uses of gemm_small ask of sizes and layout. */
+static const char *not_unpacked_shape(const Choice *t, int64_t n, int64_t k)
+{
+	const DotView *v = &t->v;
+	if (k > BLOCK) return arena_printf(t->p->m->arena, "sums of more than %d products", BLOCK);
+	if (n < 16) return "fewer than 16 columns";
+	if (!is_int(v->bn, 1)) return "columns of the right matrix are not next to each other";
+	return v->store->buf->space == BUF_ROW || is_int(v->cn, 1) ? NULL : FAR;
+}
+
+static const char *not_small(const Choice *t)
 {
 	int64_t m, n, k;
 	const DotView *v = &t->v;
-	if (v->sum->lanes || !known(v->m, &m) || !known(v->n, &n) || !known(v->k, &k)) return false;
-	return k <= BLOCK && n >= 16 && m <= 128 && n <= 128 && m * n * k <= 80 * 80 * 80 && is_int(v->bn, 1) &&
-	       (v->store->buf->space == BUF_ROW || is_int(v->cn, 1));
+	if (v->sum->lanes) return LANES;
+	if (!known(v->m, &m) || !known(v->n, &n) || !known(v->k, &k))
+		return arena_printf(t->p->m->arena, "%s: a size is not a number", sizes(t));
+	const char *shape = not_unpacked_shape(t, n, k);
+	if (shape) return shape;
+	return m <= 128 && n <= 128 && m * n * k <= 80 * 80 * 80 ? NULL : arena_printf(t->p->m->arena, "%s is too large", sizes(t));
 }
 
 static Dim gemm_room(const Choice *t);
@@ -71,18 +98,22 @@ static bool may_pack(const Choice *t)
 	return dim_upper(t->f->func->facts, gemm_room(t), &n) && n <= most / dtype_bytes(t->v.sum->dtype);
 }
 
-static bool takes_gemm(const Choice *t)
+static const char *not_gemm(const Choice *t)
 {
-	return !t->v.sum->lanes && may_pack(t) && (t->v.store->buf->space == BUF_ROW || is_int(t->v.cn, 1) || is_int(t->v.n, 1));
+	if (t->v.sum->lanes) return LANES;
+	if (!may_pack(t)) return "the target has no room for packed operands";
+	return t->v.store->buf->space == BUF_ROW || is_int(t->v.cn, 1) || is_int(t->v.n, 1) ? NULL : FAR;
 }
 
 /* Products whose operands the target has no room to pack. */
-static bool takes_unpacked(const Choice *t)
+static const char *not_unpacked(const Choice *t)
 {
 	int64_t n, k;
 	const DotView *v = &t->v;
-	if (v->sum->lanes || may_pack(t) || !known(v->n, &n) || !known(v->k, &k)) return false;
-	return k <= BLOCK && n >= 16 && is_int(v->bn, 1) && (v->store->buf->space == BUF_ROW || is_int(v->cn, 1));
+	if (v->sum->lanes) return LANES;
+	if (may_pack(t)) return "operands can be packed";
+	if (!known(v->n, &n) || !known(v->k, &k)) return arena_printf(t->p->m->arena, "%s: a size is not a number", sizes(t));
+	return not_unpacked_shape(t, n, k);
 }
 
 /* --- memory: elements of the sum's dtype ------------------------------------------------------------------------------------------------
@@ -121,15 +152,13 @@ static Dim gemm_room(const Choice *t)
 /* TEMPLATE: name, when, test, memory, whether it leaves tiles (else the whole result at once). */
 static const struct Row {
 	const char *name;
-	bool (*takes)(const Choice *t);
+	const char *(*refuses)(const Choice *t);
 	Dim (*room)(const Choice *t);
 	bool tiles;
 } rows[] = {
-    {"gemv_rows", takes_gemv_rows, no_room, false},
-    {"gemv_columns", takes_gemv_columns, gemv_room, false},
-    {"gemm_small", takes_small, no_room, false},
-    {"gemm", takes_gemm, gemm_room, true},
-    {"gemm_small", takes_unpacked, no_room, false},
+    {"gemv_rows", not_gemv_rows, no_room, false}, {"gemv_columns", not_gemv_columns, gemv_room, false},
+    {"gemm_small", not_small, no_room, false},    {"gemm", not_gemm, gemm_room, true},
+    {"gemm_small", not_unpacked, no_room, false},
 };
 
 static Buf *new_buf(Choice *t, BufSpace space, const Type *type, const char *hint)
@@ -324,10 +353,39 @@ static void make_behind(Choice *t, bool tiles)
 	t->k->nstages = t->k->cap = 2;
 }
 
+/* "gemm, not gemv_rows or gemv_columns (neither side is a vector), not gemm_small (…)": chosen is the number of a row; -1: none. */
+static void note_choice(Choice *t, int chosen, const char *const *why, int n)
+{
+	StrBuf b;
+	sb_init(&b, t->p->m->arena);
+	sb_printf(&b, "`%s` is %s", t->s->what, chosen < 0 ? "plain loops" : rows[chosen].name);
+	for (int i = 0; i < n; i++) {
+		bool same = i && !strcmp(why[i], why[i - 1]), more = i + 1 < n && !strcmp(why[i], why[i + 1]);
+		sb_printf(&b, "%s%s", same ? " or " : ", not ", rows[i].name);
+		if (!more) sb_printf(&b, " (%s)", why[i]);
+	}
+	note_add(t->p->m->arena, &t->k->notes, t->s->loc, "%s", sb_text(&b));
+}
+
+/* The stages behind the first, which are about to become one nest. */
+static void note_behind(Choice *t, bool tiles)
+{
+	StrBuf b;
+	if (t->k->nstages < 2) return;
+	sb_init(&b, t->p->m->arena);
+	for (int i = 1; i < t->k->nstages; i++) sb_printf(&b, "%s`%s`", i > 1 ? ", " : "", t->k->stages[i]->what);
+	note_add(t->p->m->arena, &t->k->notes, t->k->stages[1]->loc, "%s: on %s of the product", sb_text(&b),
+	         tiles ? "each tile" : "the result");
+}
+
 static bool choose(Choice *t)
 {
-	for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
-		if (!rows[i].takes(t)) continue;
+	const char *why[sizeof rows / sizeof *rows];
+	int n = sizeof rows / sizeof *rows;
+	for (int i = 0; i < n; i++) {
+		if ((why[i] = rows[i].refuses(t)) != NULL) continue;
+		note_choice(t, i, why, i);
+		note_behind(t, rows[i].tiles);
 		t->s->how = rows[i].name;
 		Dim room = rows[i].room(t);
 		if (room) t->s->room = new_buf(t, BUF_ARENA, type_get(t->p->m, t->v.sum->dtype, 1, &room), "room");
@@ -335,6 +393,7 @@ static bool choose(Choice *t)
 		t->k->nouter = 0;
 		return true;
 	}
+	note_choice(t, -1, why, n - 1);
 	return false;
 }
 
@@ -355,8 +414,12 @@ static void choose_step(void *ctx, StepList *list, Step *s)
 	Choice t = {.p = all->p, .f = all->f, .c = all->p->m->dims, .k = k, .s = first};
 	bool alone = true;
 	for (int i = 1; i < k->nstages; i++) alone &= k->stages[i]->naxis == first->naxis;
-	if (!alone || !dot_view(t.c, first, &t.v) || !choose(&t)) first->rows = first->cols = 0;
-	else all->changed = true;
+	bool viewed = alone && dot_view(t.c, first, &t.v);
+	if (!viewed)
+		note_add(all->p->m->arena, &k->notes, first->loc, "`%s` is plain loops: %s", first->what,
+		         alone ? "its operands are not read with a step for each axis" : "what joined it has other axes");
+	if (viewed && choose(&t)) all->changed = true;
+	else first->rows = first->cols = 0;
 }
 
 bool pass_templates(PassCtx *c)

@@ -96,12 +96,18 @@ typedef struct Look {
 	const Axis *x;
 	const Body *body; /* of the loop */
 	Map varies;
-	bool may_split;             /* the loop may be cut where a test changes: no sum runs along it */
-	bool wide, narrow, refused; /* lanes of 64 and of 32 bits are needed */
-	bool bools;                 /* in memory: only lanes of 32 bits load and store them */
-	int along, single;          /* accesses to neighbours; nodes that are computed lane by lane */
+	bool may_split;      /* the loop may be cut where a test changes: no sum runs along it */
+	bool wide, narrow;   /* lanes of 64 and of 32 bits are needed */
+	const char *refused; /* why not, for the report: the first reason */
+	bool bools;          /* in memory: only lanes of 32 bits load and store them */
+	int along, single;   /* accesses to neighbours; nodes that are computed lane by lane */
 	VEC(Seen) seen;
 } Look;
+
+static void refuse(Look *l, const char *why)
+{
+	if (!l->refused) l->refused = why;
+}
 
 static bool index_same(const Index *a, const Index *b, int n)
 {
@@ -120,7 +126,8 @@ static void look_conflict(Look *l, const Buf *b, const Index *index, int n, bool
 	for (int i = 0; i < l->seen.n; i++) {
 		const Seen *s = &l->seen.at[i];
 		if (buf_root((Buf *)s->buf) != buf_root((Buf *)b) || !(write || s->write)) continue;
-		if (s->buf != b || !index_same(s->index, index, n)) l->refused = true;
+		if (s->buf != b || !index_same(s->index, index, n))
+			refuse(l, arena_printf(l->a, "`%s` is written and touched at another place in the same loop", b->name));
 	}
 	VEC_PUSH(l->a, l->seen, ((Seen){b, index, n, write}));
 }
@@ -129,7 +136,7 @@ static void look_dtype(Look *l, DType d)
 {
 	if (d == DT_f64) l->wide = true;
 	else if (d == DT_bool) return;
-	else if (dtype_bytes(d) == 8) l->refused = true;
+	else if (dtype_bytes(d) == 8) refuse(l, arena_printf(l->a, "%s has no lanes", dtype_name(d)));
 	else l->narrow = true;
 }
 
@@ -142,16 +149,17 @@ static void look_access(Look *l, const Node *n, bool write)
 	unit = dim_is_const(d, &step) && step == 1;
 	if (access_gathers(n->index, n->nindex, &l->varies)) unit = false;
 	else if (dim_is_const(d, &step) && step == 0) {
-		if (write) l->refused = true; /* every iteration writes the same place */
+		if (write) refuse(l, arena_printf(l->a, "every turn writes the same element of `%s`", n->buf->name));
 		return;
 	}
 	if (!varies && !write) return;
 	DType t = n->buf->type->dtype;
 	look_dtype(l, t);
 	l->bools |= t == DT_bool;
-	if (write && n->mode && (t == DT_bool || (dtype_is_int(t) && dtype_bytes(t) != 4))) l->refused = true; /* no routine combines them */
+	if (write && n->mode && (t == DT_bool || (dtype_is_int(t) && dtype_bytes(t) != 4)))
+		refuse(l, arena_printf(l->a, "no routine combines %s in memory", dtype_name(t)));
 	if (unit) l->along++;
-	else if (write) l->refused = true;
+	else if (write) refuse(l, arena_printf(l->a, "neighbours are not written next to each other in `%s`", n->buf->name));
 	else l->single++;
 }
 
@@ -161,7 +169,7 @@ static void look_body(Look *l, const Body *b);
 static void look_scan(Look *l, const Node *n)
 {
 	bool simple = (n->op == OP_add || n->op == OP_mul) && !n->exclusive && !n->buf2 && n->dtype == dtype_compute(n->dtype);
-	if (n != l->body->first || n->next || !simple) l->refused = true;
+	if (n != l->body->first || n->next || !simple) refuse(l, "a running sum goes through it");
 	look_access(l, n, true);
 	look_body(l, n->body);
 }
@@ -173,22 +181,22 @@ static void look_node(Look *l, const Node *n)
 	case N_LOAD: look_access(l, n, false); return;
 	case N_STORE: look_access(l, n, true); return;
 	case N_SCAN: look_scan(l, n); return;
-	case N_RAW: l->refused |= true; return;
+	case N_RAW: refuse(l, "it is a library call"); return;
 	case N_ARG:
 		if (!varies) return;
 		look_dtype(l, n->dtype);
-		if (n->body->result->dtype != DT_f32) l->refused = true;
+		if (n->body->result->dtype != DT_f32) refuse(l, "the place of the largest or smallest is vectorised for f32");
 		look_body(l, n->body);
 		return;
-	case N_FOR: l->refused |= true; return;
+	case N_FOR: refuse(l, "there is a loop in it"); return;
 	case N_REDUCE:
 		if (!varies) return;
 		look_dtype(l, n->dtype);
-		if (n->lanes > 1 || n->block || n->dtype == DT_bool) l->refused = true;
+		if (n->lanes > 1 || n->block || n->dtype == DT_bool) refuse(l, "a sum in it has partial results of its own");
 		look_body(l, n->body);
 		return;
 	case N_IF:
-		if (map_get(&l->varies, n->arg[0]) && (!n->body->result || !l->may_split)) l->refused = true; /* a guarded store */
+		if (map_get(&l->varies, n->arg[0]) && (!n->body->result || !l->may_split)) refuse(l, "a condition that changes along it guards it");
 		look_body(l, n->body);
 		look_body(l, n->other);
 		return;
@@ -216,16 +224,20 @@ static void look_body(Look *l, const Body *b)
 }
 
 /* Bits of a lane, or 0 where the loop stays scalar. */
-static int lanes_of(Arena *a, DimCtx *c, const Body *b, const Axis *x, bool may_split)
+static int lanes_of(Arena *a, DimCtx *c, const Body *b, const Axis *x, bool may_split, const char **why)
 {
 	Look l = {.a = a, .c = c, .x = x, .body = b, .may_split = may_split};
 	int64_t n;
 	map_init(&l.varies, a);
 	nodes_varying(b, x, NULL, &l.varies);
 	look_body(&l, b);
-	if (l.refused || (l.wide && (l.narrow || l.bools)) || !l.along || l.single > l.along) return 0;
-	if (dim_is_const(x->extent, &n) && n < SHORTEST) return 0;
-	return l.wide ? 64 : 32;
+	if (l.wide && (l.narrow || l.bools)) refuse(&l, "it needs lanes of 32 and of 64 bits");
+	if (!l.along) refuse(&l, "it reads and writes nothing at neighbouring places");
+	if (l.single > l.along) refuse(&l, "it gathers more than it reads and writes at neighbouring places");
+	if (dim_is_const(x->extent, &n) && n < SHORTEST)
+		refuse(&l, arena_printf(a, "its innermost loop has %lld turns, fewer than %d", (long long)n, SHORTEST));
+	*why = l.refused;
+	return l.refused ? 0 : l.wide ? 64 : 32;
 }
 
 typedef struct Vectoriser {
@@ -233,6 +245,7 @@ typedef struct Vectoriser {
 	DimCtx *c;
 	const DimFacts *facts;
 	bool may_flat, changed;
+	const char *why; /* the last loop that was looked at stays scalar; NULL */
 } Vectoriser;
 
 /* --- flat loops --------------------------------------------------------------------------------------------------------------------- */
@@ -325,7 +338,7 @@ static bool try_node(Vectoriser *v, Node *n)
 	if (has_loops(n->body) || (n->kind != N_REDUCE && n->kind != N_FOR && n->kind != N_ARG)) return false;
 	if (n->kind == N_ARG && dtype_compute(n->body->result->dtype) != DT_f32) return false;
 	if (n->kind == N_REDUCE && (n->lanes <= 1 || !is_lane_reduce(n->op, n->dtype))) return false;
-	int bits = lanes_of(v->a, v->c, n->body, x, n->kind == N_FOR);
+	int bits = lanes_of(v->a, v->c, n->body, x, n->kind == N_FOR, &v->why);
 	if (!bits || (n->kind == N_REDUCE && (bits == 64) != (n->dtype == DT_f64)) || (n->kind == N_ARG && bits == 64)) return false;
 	int flat = 1;
 	if (n->kind == N_FOR || (n->kind == N_REDUCE && is_multiple(v, x->extent, n->lanes)))
@@ -347,7 +360,8 @@ static bool try_inside(Vectoriser *v, Body *b)
 static void try_axes(Vectoriser *v, Body *b, const Axis *const *axis, int from, int n)
 {
 	if (!b || n <= from) return;
-	int bits = lanes_of(v->a, v->c, b, axis[n - 1], true), flat = bits && !has_loops(b) ? flat_axes(v, b, axis, from, n) : 1;
+	const char *longer_why;
+	int bits = lanes_of(v->a, v->c, b, axis[n - 1], true, &v->why), flat = bits && !has_loops(b) ? flat_axes(v, b, axis, from, n) : 1;
 	if (!bits && n - from > 1) { /* a short last axis may do as part of a long flat one */
 		int64_t extent;
 		flat = has_loops(b) ? 1 : flat_axes(v, b, axis, from, n);
@@ -355,7 +369,7 @@ static void try_axes(Vectoriser *v, Body *b, const Axis *const *axis, int from, 
 		Axis longer = *axis[n - 1], *real = (Axis *)axis[n - 1];
 		Dim was = real->extent;
 		real->extent = product(v, axis, n - flat, n);
-		bits = dim_is_const(was, &extent) && extent < SHORTEST ? lanes_of(v->a, v->c, b, axis[n - 1], true) : 0;
+		bits = dim_is_const(was, &extent) && extent < SHORTEST ? lanes_of(v->a, v->c, b, axis[n - 1], true, &longer_why) : 0;
 		*real = longer;
 	}
 	if (bits) mark_axis(v, axis[n - 1], bits, flat, product(v, axis, n - flat, n), bits == 32 ? 16 : 8);
@@ -368,18 +382,34 @@ static void unmark(void *p, Node *n)
 }
 
 /* The axes of an accumulating stage serve its filling loop too: both run in vectors or neither does, and nothing is flat. */
-static void vectorise_stage(Vectoriser *v, const Kernel *k, Nest *s)
+static void try_stage(Vectoriser *v, const Kernel *k, Nest *s)
 {
 	int outer = k->nstages > 1 ? k->nouter : 0;
-	if (s->how) return; /* the template's own business; the nest behind it runs tile by tile */
 	v->may_flat = !s->init && !k->stages[0]->how;
 	if (!try_inside(v, s->body)) try_axes(v, s->body, s->axis, outer, s->naxis);
 	if (!s->init || s->ninit <= outer) return;
 	const Axis *x = s->init_axis[s->ninit - 1];
-	if (lanes_of(v->a, v->c, s->init, x, true) == x->vec) return;
+	const char *why = NULL;
+	if (lanes_of(v->a, v->c, s->init, x, true, &why) == x->vec) return;
 	body_walk(s->body, unmark, NULL);
 	for (int i = 0; i < s->naxis; i++) unmark_axis(s->axis[i]);
 	unmark_axis(x);
+}
+
+static void see_vectors(void *p, Node *n)
+{
+	for (int i = 0; i < n->naxis; i++) *(bool *)p |= n->axis[i]->vec > 0;
+	if (n->kind == N_RAW) *(bool *)p = true;
+}
+
+static void vectorise_stage(Vectoriser *v, Kernel *k, Nest *s)
+{
+	if (s->how) return; /* the template's own business; the nest behind it runs tile by tile */
+	v->why = NULL;
+	try_stage(v, k, s);
+	bool vectors = s->naxis && s->axis[s->naxis - 1]->vec;
+	body_walk(s->body, see_vectors, &vectors);
+	if (!vectors && v->why) note_add(v->a, &k->notes, s->loc, "`%s` runs element by element: %s", s->what, v->why);
 }
 
 /* --- rows: which loop asks for the next one ------------------------------------------------------------------------------------------ */
