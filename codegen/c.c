@@ -173,10 +173,11 @@ void codegen_c(StrBuf *out, Program *p, CodegenOptions o)
 	sb_put(&text, sb_text(e.code));
 	profile_source(&e, &text);
 	const char *code = prune_text(e.a, o.target, sb_text(&text));
-	codegen_support(&support, e.a, o.target, code, false);
+	codegen_support(&support, e.a, o.target, code, !uses_complex(p)); /* else the header has them */
 	sb_printf(out, "/* Written by %s. C99; needs nothing but libm. */\n", o.command ? o.command : "mlxcc");
 	put_target(out, o);
-	if (o.profile) sb_put(out, "#if !defined MX_CLOCK && !defined _POSIX_C_SOURCE\n#define _POSIX_C_SOURCE 199309L /* clock_gettime */\n#endif\n");
+	if (o.profile)
+		sb_put(out, "#if !defined MX_CLOCK && !defined _POSIX_C_SOURCE\n#define _POSIX_C_SOURCE 199309L /* clock_gettime */\n#endif\n");
 	sb_put(out, "#include <math.h>\n#include <stdbool.h>\n#include <stddef.h>\n#include <stdint.h>\n#include <string.h>\n");
 	if (o.header_name) sb_printf(out, "#include \"%s\"\n", o.header_name);
 	sb_put(out, o.no_fma

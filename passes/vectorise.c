@@ -168,7 +168,8 @@ static void look_body(Look *l, const Body *b);
 /* Running sums and products of rows, each row from the one before: the loop over x then runs inside the scan (codegen/c_vector.c). */
 static void look_scan(Look *l, const Node *n)
 {
-	bool simple = (n->op == OP_add || n->op == OP_mul) && !n->exclusive && !n->buf2 && n->dtype == dtype_compute(n->dtype);
+	bool lanes = n->dtype == DT_f32 || n->dtype == DT_f64 || n->dtype == DT_i32 || n->dtype == DT_u32;
+	bool simple = (n->op == OP_add || n->op == OP_mul) && !n->exclusive && !n->buf2 && lanes;
 	if (n != l->body->first || n->next || !simple) refuse(l, "a running sum goes through it");
 	look_access(l, n, true);
 	look_body(l, n->body);

@@ -7,7 +7,7 @@ import pytest
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 PLACES = ["examples", "tests/lang", "tests/models", "frontend/std"]
 FILES = sorted(p for place in PLACES for p in (ROOT / place).rglob("*.mx"))
-MIDDLE = {"inline": "dedupe", "dce": "cse"}
+MIDDLE = {"inline": "dedupe", "recognise": "cse", "dce": "outline"}
 
 
 def run(mlxcc, *args):
