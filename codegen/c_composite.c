@@ -18,9 +18,11 @@ void emit_raw_attention(Emit *e, Node *n)
 	emit_line(e, "/* batch, heads, key heads, queries, keys, depth; distances of q, k, v, result, mask; mask, scale */");
 	emit_line(e, "const mx_attention sizes = {%s, %d, %s};", sb_text(&b), (int)n->number, scalar_text(e, n->arg[0]->value));
 	const char *sinks = n->nuses > 3 + mask ? buf_text(e, n->uses[3 + mask]) : "NULL";
-	emit_line(e, "mx_attend(&sizes, %s, %s, %s, %s, %d, %s, %s, %s, 0, %s);", buf_text(e, n->uses[0]), buf_text(e, n->uses[1]),
+	const char *lo, *hi;
+	emit_parts(e, n, &lo, &hi);
+	emit_line(e, "mx_attend(&sizes, %s, %s, %s, %s, %d, %s, %s, %s, %s, %s);", buf_text(e, n->uses[0]), buf_text(e, n->uses[1]),
 	          buf_text(e, n->uses[2]), mask ? buf_text(e, n->uses[3]) : "NULL", n->number == 2 ? 1 : 4, sinks, buf_text(e, n->buf),
-	          buf_text(e, n->src2), emit_dim(e, dim_mul(e->m->dims, n->index[0].add, n->index[2].add)));
+	          buf_text(e, n->src2), lo, hi);
 	e->indent--;
 	emit_line(e, "}");
 }
@@ -45,20 +47,23 @@ static const char *quantized_product(Emit *e, const Node *n, int bits)
 	    e->constants,
 	    "/* rows of %d bits in groups of %d: kernels/quantized.h */\n"
 	    "static void %s(const %s *x, const uint32_t *w, const %s *scale, const %s *bias, %s *y, float *room, ptrdiff_t rows, ptrdiff_t n, "
-	    "ptrdiff_t k)\n{\n\tmx_q_product(x, w, scale, bias, y, room, rows, n, k, 0, n, %d, %d, %d, %d, %s);\n}\n\n",
+	    "ptrdiff_t k, ptrdiff_t first, ptrdiff_t end)\n{\n\tmx_q_product(x, w, scale, bias, y, room, rows, n, k, first, end, %d, %d, %d, "
+	    "%d, %s);\n}\n\n",
 	    bits, (int)n->number, name, buf_ctype(x), buf_ctype(s), buf_ctype(s), buf_ctype(n->buf), kind_of(x), kind_of(s), (int)n->number,
 	    bits, exact);
 	return name;
 }
 
-/* rows of x, rows of w, elements of a row */
+/* rows of x, rows of w, elements of a row; which rows of w */
 void emit_raw_quantized_product(Emit *e, Node *n)
 {
 	const char *rows = emit_dim(e, n->index[0].add), *of = emit_dim(e, n->index[1].add), *k = emit_dim(e, n->index[2].add);
 	int64_t length = 1, words = 0;
 	dim_is_const(n->index[2].add, &length);
 	dim_is_const(n->uses[1]->type->dim[1], &words);
-	emit_line(e, "%s(%s, %s, %s, %s, %s, %s, %s, %s, %s);", quantized_product(e, n, (int)(words * 32 / length)), buf_text(e, n->uses[0]),
-	          buf_text(e, n->uses[1]), buf_text(e, n->uses[2]), buf_text(e, n->uses[3]), buf_text(e, n->buf), buf_text(e, n->src2), rows,
-	          of, k);
+	const char *lo, *hi;
+	emit_parts(e, n, &lo, &hi);
+	emit_line(e, "%s(%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s);", quantized_product(e, n, (int)(words * 32 / length)),
+	          buf_text(e, n->uses[0]), buf_text(e, n->uses[1]), buf_text(e, n->uses[2]), buf_text(e, n->uses[3]), buf_text(e, n->buf),
+	          buf_text(e, n->src2), rows, of, k, lo, hi);
 }

@@ -3,6 +3,7 @@
 #include <ctype.h>
 #include <string.h>
 #include "../passes/dot_view.h"
+#include "../passes/loop_cut.h"
 #include "c_body.h"
 #include "profile.h"
 
@@ -100,6 +101,12 @@ void emit_bounds(Emit *e, const Axis *const *axis, int n, const char **lo, const
 	if (axis[0] != e->shared) return;
 	*lo = e->unit > 1 ? arena_printf(e->a, "mx_begin * %d", e->unit) : "mx_begin";
 	*hi = e->unit > 1 ? arena_printf(e->a, "mx_clamp(mx_end * %d, 0, %s)", e->unit, *hi) : "mx_end";
+}
+
+void emit_parts(Emit *e, const Node *n, const char **lo, const char **hi)
+{
+	if (n->naxis) emit_bounds(e, n->axis, 1, lo, hi);
+	else *lo = "0", *hi = emit_dim(e, raw_parts(e->m->dims, n));
 }
 
 void emit_open_axis(Emit *e, const Axis *x)
@@ -232,16 +239,30 @@ static int product_axes(Emit *e, const Kernel *k, const Axis *x, DotView *v, con
 	return k->stages[0]->how && dot_view(e->m->dims, k->stages[0], v) ? dot_shared(v, x, axes) : 0;
 }
 
+typedef struct Unit {
+	const Axis *x;
+	int n;
+} Unit;
+
+static void see_unit(void *p, Node *n)
+{
+	Unit *u = p;
+	int unit = raw_unit(n, u->x);
+	if (unit > u->n) u->n = unit;
+}
+
 static int unit_of(Emit *e, const Kernel *k, const Axis *x)
 {
 	DotView v;
 	const Axis *const *axes;
 	if (product_axes(e, k, x, &v, &axes)) return axes == v.col ? VECTOR_UNIT : 1;
+	Unit unit = {x, 1};
 	for (int i = 0; i < k->nstages; i++) {
 		const Nest *s = k->stages[i];
 		if (leads_vector(s->axis, s->naxis, x) || leads_vector(s->init_axis, s->ninit, x)) return VECTOR_UNIT;
+		body_walk(s->body, see_unit, &unit);
 	}
-	return 1;
+	return unit.n;
 }
 
 /* All elements of the loop that is shared out. */

@@ -26,10 +26,24 @@ static const char *scale_text(Emit *e, Node *n)
 	return arena_printf(e->a, n->norm == 1 ? "(float)(1.0 / (double)%s)" : "(float)(1.0 / sqrt((double)%s))", emit_dim(e, n->hi));
 }
 
+/* What lies at number `at` of things of the last axes of b, from `axis` on. */
+static const char *element(Emit *e, const Buf *b, const char *at, int axis)
+{
+	if (!strcmp(at, "0")) return buf_text(e, b);
+	return arena_printf(e->a, "%s + %s * %s", buf_text(e, b), at, atom(e, product_of(e, b->type, axis, b->type->rank)));
+}
+
+static const char *count(Emit *e, const char *lo, const char *hi)
+{
+	return strcmp(lo, "0") ? arena_printf(e->a, "%s - %s", hi, lo) : hi;
+}
+
 static void call_fft(Emit *e, Node *n, const char *kernel, const char *inverse)
 {
-	emit_line(e, "%s(%s, %s, %s, %s, %s%s, %s, %s, %s);", kernel, buf_text(e, n->src), buf_text(e, n->buf),
-	          product_of(e, n->buf->type, 0, (int)n->number), emit_dim(e, n->hi), emit_dim(e, n->lo), inverse, scale_text(e, n),
+	const char *lo, *hi;
+	emit_parts(e, n, &lo, &hi);
+	emit_line(e, "%s(%s, %s, %s, %s, %s%s, %s, %s, %s);", kernel, element(e, n->src, lo, (int)n->number),
+	          element(e, n->buf, lo, (int)n->number), count(e, lo, hi), emit_dim(e, n->hi), emit_dim(e, n->lo), inverse, scale_text(e, n),
 	          buf_text(e, n->table), buf_text(e, n->buf2));
 }
 
@@ -78,7 +92,9 @@ static EachMatrix each_matrix(Emit *e, Node *n, const char *kernel)
 	if (dim_is_const(type_size(e->m, type_get(e->m, t->dtype, batch, t->dim)), &one) && one == 1) return m;
 	const char *i = "i";
 	while (emit_is_taken(e, i)) i = arena_printf(e->a, "%s_", i);
-	m.loop = arena_printf(e->a, "for (ptrdiff_t %s = 0; %s < %s; %s++) ", i, i, product_of(e, t, 0, batch), i);
+	const char *lo, *hi;
+	emit_parts(e, n, &lo, &hi);
+	m.loop = arena_printf(e->a, "for (ptrdiff_t %s = %s; %s < %s; %s++) ", i, lo, i, hi, i);
 	m.at = arena_printf(e->a, " + %s * ", i);
 	m.src = arena_printf(e->a, "%s%s%s * %s", m.src, m.at, m.size, m.size);
 	m.out = arena_printf(e->a, "%s%s%s", m.out, m.at, product_of(e, t, batch, t->rank));
@@ -101,9 +117,13 @@ void emit_raw_trisolve(Emit *e, Node *n)
 {
 	EachMatrix m = each_matrix(e, n, "trisolve");
 	const char *rs = n->reverse ? "1" : m.size, *cs = n->reverse ? m.size : "1";
+	const Type *t = n->buf->type;
+	const char *lo, *hi, *all = product_of(e, t, 0, t->rank);
+	emit_parts(e, n, &lo, &hi);
+	if (strcmp(lo, "0")) all = arena_printf(e->a, "((%s) * %s)", count(e, lo, hi), atom(e, product_of(e, t, t->rank - 2, t->rank)));
 	if (buf_text(e, n->buf) != buf_text(e, n->table))
-		emit_line(e, "memcpy(%s, %s, sizeof(%s) * (size_t)%s);", buf_text(e, n->buf), buf_text(e, n->table), buf_ctype(n->buf),
-		          product_of(e, n->buf->type, 0, n->buf->type->rank));
+		emit_line(e, "memcpy(%s, %s, sizeof(%s) * (size_t)%s);", element(e, n->buf, lo, t->rank - 2), element(e, n->table, lo, t->rank - 2),
+		          buf_ctype(n->buf), all);
 	emit_line(e, "%s%s(%s, %s, %s, %s, %s, %s, %s, %s);", m.loop, m.kernel, m.src, rs, cs, m.out, m.size, emit_dim(e, n->lo),
 	          n->exclusive ? "true" : "false", n->number ? "true" : "false");
 }

@@ -248,7 +248,7 @@ static void mx_attention_few(const mx_attention *t, const float *q, const float 
 }
 
 /* @def mx_attend */
-/* Heads first .. end of batch * kv_heads. sinks: one score for each query head, or NULL. */
+/* Queries first .. end of batch * heads * queries; a tile of them is computed where it begins. sinks: one score for each head, or NULL. */
 static void mx_attend(const mx_attention *t, const float *q, const float *k, const float *v, const void *mask, size_t mask_bytes,
                       const float *sinks, float *o, float *room, ptrdiff_t first, ptrdiff_t end)
 {
@@ -258,7 +258,8 @@ static void mx_attend(const mx_attention *t, const float *q, const float *k, con
 	u.width = (t->depth + MX_PANEL - 1) / MX_PANEL * MX_PANEL;
 	float *const values = room + (t->keys + MX_PANEL - 1) / MX_PANEL * MX_PANEL * t->depth;
 	float *const tiles = values + (pad ? t->keys * u.width : 0);
-	for (ptrdiff_t at = first; at < end; at++) {
+	const ptrdiff_t each = groups * t->queries; /* queries of a head of keys */
+	for (ptrdiff_t at = first < end ? first / each : 0; at * each < end; at++) {
 		const ptrdiff_t b = at / t->kv_heads, h = at % t->kv_heads;
 		const float *kh = k + b * t->k[0] + h * t->k[1], *vh = v + b * t->v[0] + h * t->v[1];
 		if (tile) mx_attention_panels(&u, kh, room);
@@ -267,17 +268,21 @@ static void mx_attend(const mx_attention *t, const float *q, const float *k, con
 			const float *qh = q + b * t->q[0] + g * t->q[1], *sink = sinks ? sinks + g : NULL;
 			const char *mh = mask ? (const char *)mask + (ptrdiff_t)mask_bytes * (b * t->m[0] + g * t->m[1]) : NULL;
 			float *oh = o + b * t->o[0] + g * t->o[1];
-			const ptrdiff_t mrow = (ptrdiff_t)mask_bytes * t->m[2];
+			const ptrdiff_t mrow = (ptrdiff_t)mask_bytes * t->m[2], from = first - (b * t->heads + g) * t->queries,
+			                to = end - (b * t->heads + g) * t->queries; /* among the queries of this head */
 			if (!tile) {
-				for (ptrdiff_t i = 0; i < t->queries; i++)
+				for (ptrdiff_t i = from > 0 ? from : 0; i < t->queries && i < to; i++)
 					mx_attention_few(&u, qh + i * t->q[2], kh, vh, mh ? mh + i * mrow : NULL, sink, oh + i * t->o[2], i, room);
 				continue;
 			}
 			/* tiles of nearly equal size, none of them thin */
 			const ptrdiff_t n = (t->queries + tile - 1) / tile;
-			for (ptrdiff_t x = 0; x < n; x++)
-				mx_attention_tile(&u, qh, room, pad ? values : vh, pad ? u.width : t->v[2], mh, mrow, sink, oh, x * t->queries / n,
-				                  (x + 1) * t->queries / n - x * t->queries / n, tiles);
+			for (ptrdiff_t x = 0; x < n; x++) {
+				const ptrdiff_t i = x * t->queries / n;
+				if (i >= from && i < to)
+					mx_attention_tile(&u, qh, room, pad ? values : vh, pad ? u.width : t->v[2], mh, mrow, sink, oh, i,
+					                  (x + 1) * t->queries / n - i, tiles);
+			}
 		}
 	}
 }

@@ -34,7 +34,8 @@ const KindRow loop_bufs[] = {
 #include "loop.def"
 };
 const KindRow loop_raws[] = {
-#define RAW(word, gives, writes, text, doc) {#word, GIVES_##gives, text, doc, RAW_WRITES_##writes},
+#define RAW(word, gives, writes, scratch, cut, text, doc)                                                                                  \
+	{#word, GIVES_##gives, text, doc, RAW_WRITES_##writes, RAW_SCRATCH_##scratch, RAW_CUT_##cut},
 #include "loop.def"
 };
 const int nloop_bufs = (int)(sizeof loop_bufs / sizeof *loop_bufs), nloop_raws = (int)(sizeof loop_raws / sizeof *loop_raws);

@@ -47,12 +47,17 @@ typedef struct FieldRow {
 	size_t at, size, count_at, count_size;
 } FieldRow;
 typedef enum Gives { GIVES_NONE, GIVES_VALUE, GIVES_MAYBE } Gives;
-typedef enum RawWrites { RAW_WRITES_WHOLE, RAW_WRITES_ROW } RawWrites;
+typedef enum RawWrites { RAW_WRITES_WHOLE, RAW_WRITES_ROW, RAW_WRITES_LINE } RawWrites;
+typedef enum RawScratch { RAW_SCRATCH_NONE, RAW_SCRATCH_BUF2, RAW_SCRATCH_SRC2 } RawScratch;
+typedef enum RawCut { RAW_CUT_NONE, RAW_CUT_QUERIES, RAW_CUT_COLUMNS, RAW_CUT_LINES, RAW_CUT_MATRICES, RAW_CUT_GROUPS } RawCut;
 typedef struct KindRow {
 	const char *word;
 	Gives gives;
 	const char *text, *doc;
-	RawWrites writes; /* of a RAW row: how its buf is written */
+	/* of a RAW row: how its buf is written, which buffer is work memory, how it may be cut */
+	RawWrites writes;
+	RawScratch scratch;
+	RawCut cut;
 } KindRow;
 
 extern const char *const loop_syntax[LS_COUNT];

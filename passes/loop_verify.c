@@ -4,6 +4,7 @@
  * dtypes that their node needs. Buffers: of the function, accessed with an index per axis, in bounds where that can be decided; rows in one
  * kernel; constants and plain parameters are not written. Steps: operands of the types that they need. */
 #include <string.h>
+#include "loop_cut.h"
 #include "loop_text.h"
 #include "loop_walk.h"
 
@@ -202,6 +203,22 @@ static bool check_nest_node(Verifier *v, const Node *n)
 	return check_result(v, n, n->body, scans ? n->buf->type->dtype : n->dtype);
 }
 
+/* A call that is shared out: all of its parts, and it is all that its kernel does. */
+static bool check_part(Verifier *v, const Node *n)
+{
+	Dim parts = raw_parts(v->p->m->dims, n);
+	const Kernel *k = v->step->kernel;
+	if (!n->naxis) return true;
+	if (n->naxis != 1 || !parts) return fail(v, n->loc, "`%s` has no parts along %d axes", n->mode, n->naxis);
+	if (k->nstages > 1 || k->stages[0]->naxis) return fail(v, n->loc, "`%s` has parts and is not alone in its kernel", n->mode);
+	if (!bind(v, n->loc, n->axis, 1)) return false;
+	release(v, n->axis, 1);
+	if (n->axis[0]->extent != parts)
+		return fail(v, n->loc, "`%s` has %s parts, not %s", n->mode, dim_str(v->p->m->arena, parts),
+		            dim_str(v->p->m->arena, n->axis[0]->extent));
+	return raw_parts_apart(n) || fail(v, n->loc, "a part of `%s` reads what another one writes", n->mode);
+}
+
 static bool check_raw(Verifier *v, const Node *n)
 {
 	if (n->buf && !check_buf(v, n->loc, n->buf, true)) return false;
@@ -212,7 +229,7 @@ static bool check_raw(Verifier *v, const Node *n)
 		if (!check_buf(v, n->loc, n->uses[i], false)) return false;
 	for (int i = 0; i < n->nindex; i++)
 		if (!check_position(v, n->loc, &n->index[i])) return false;
-	return true;
+	return check_part(v, n);
 }
 
 static bool check_store(Verifier *v, const Node *n)

@@ -23,6 +23,28 @@ typedef struct Visit {
 	void *ctx;
 } Visit;
 
+static void visit_call(Visit *v, Node *n)
+{
+	const KindRow *r = loop_node_row(n);
+	const int buf2 = r->scratch == RAW_SCRATCH_BUF2 ? ACCESS_SCRATCH : 0, src2 = r->scratch == RAW_SCRATCH_SRC2 ? ACCESS_SCRATCH : 0;
+	if (r->writes == RAW_WRITES_ROW) {
+		v->fn(v->ctx, v->s, n->src, NULL, 0, ACCESS_READ | ACCESS_WHOLE);
+		v->fn(v->ctx, v->s, n->src2, NULL, 0, ACCESS_READ | ACCESS_WHOLE);
+		v->fn(v->ctx, v->s, n->buf, n->index, n->nindex, ACCESS_WRITE);
+		if (n->buf2) v->fn(v->ctx, v->s, n->buf2, NULL, 0, ACCESS_READ | ACCESS_WRITE | ACCESS_WHOLE | buf2);
+		return;
+	}
+	bool line = r->writes == RAW_WRITES_LINE;
+	const int whole = line ? ACCESS_WHOLE | ACCESS_LINE : ACCESS_WHOLE, nindex = line ? n->nindex : 0;
+	const Index *index = line ? n->index : NULL;
+	if (n->buf) v->fn(v->ctx, v->s, n->buf, index, nindex, ACCESS_READ | ACCESS_WRITE | whole);
+	if (n->buf2) v->fn(v->ctx, v->s, n->buf2, index, nindex, ACCESS_WRITE | whole | buf2);
+	if (n->src) v->fn(v->ctx, v->s, n->src, NULL, 0, ACCESS_READ | ACCESS_WHOLE);
+	if (n->src2) v->fn(v->ctx, v->s, n->src2, NULL, 0, ACCESS_READ | ACCESS_WRITE | ACCESS_WHOLE | src2);
+	for (int i = 0; i < n->nuses; i++) v->fn(v->ctx, v->s, n->uses[i], NULL, 0, ACCESS_READ | ACCESS_WHOLE);
+	if (n->table) v->fn(v->ctx, v->s, n->table, NULL, 0, ACCESS_READ | ACCESS_WHOLE);
+}
+
 static void visit_node(void *p, Node *n)
 {
 	Visit *v = p;
@@ -33,21 +55,7 @@ static void visit_node(void *p, Node *n)
 		v->fn(v->ctx, v->s, n->buf, n->index, n->nindex, ACCESS_WRITE);
 		if (n->buf2) v->fn(v->ctx, v->s, n->buf2, n->index, n->nindex, ACCESS_WRITE);
 		break;
-	case N_RAW:
-		if (loop_node_row(n)->writes == RAW_WRITES_ROW) {
-			v->fn(v->ctx, v->s, n->src, NULL, 0, ACCESS_READ | ACCESS_WHOLE);
-			v->fn(v->ctx, v->s, n->src2, NULL, 0, ACCESS_READ | ACCESS_WHOLE);
-			v->fn(v->ctx, v->s, n->buf, n->index, n->nindex, ACCESS_WRITE);
-			if (n->buf2) v->fn(v->ctx, v->s, n->buf2, NULL, 0, ACCESS_READ | ACCESS_WRITE | ACCESS_WHOLE);
-			break;
-		}
-		if (n->buf) v->fn(v->ctx, v->s, n->buf, NULL, 0, ACCESS_READ | ACCESS_WRITE | ACCESS_WHOLE);
-		if (n->buf2) v->fn(v->ctx, v->s, n->buf2, NULL, 0, ACCESS_WRITE | ACCESS_WHOLE);
-		if (n->src) v->fn(v->ctx, v->s, n->src, NULL, 0, ACCESS_READ | ACCESS_WHOLE);
-		if (n->src2) v->fn(v->ctx, v->s, n->src2, NULL, 0, ACCESS_READ | ACCESS_WRITE | ACCESS_WHOLE);
-		for (int i = 0; i < n->nuses; i++) v->fn(v->ctx, v->s, n->uses[i], NULL, 0, ACCESS_READ | ACCESS_WHOLE);
-		if (n->table) v->fn(v->ctx, v->s, n->table, NULL, 0, ACCESS_READ | ACCESS_WHOLE);
-		break;
+	case N_RAW: visit_call(v, n); break;
 	default: break;
 	}
 }

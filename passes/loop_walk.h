@@ -7,7 +7,8 @@ typedef enum AccessKind {
 	ACCESS_READ = 1,
 	ACCESS_WRITE = 2,
 	ACCESS_WHOLE = 4 /* not by index: templates */,
-	ACCESS_SCRATCH = 8 /* its work memory */
+	ACCESS_SCRATCH = 8 /* its work memory */,
+	ACCESS_LINE = 16 /* with WHOLE: of the line through the index */
 } AccessKind;
 typedef void AccessFn(void *ctx, Nest *s, Buf *b, const Index *index, int nindex, int kind);
 void stage_accesses(Nest *s, AccessFn *fn, void *ctx);

@@ -6,6 +6,7 @@
  * small. Takes fused and vectorised loop IR; a no-op unless --threads asks for it. Row buffers in the arena get one slice per piece
  * (plan.c). */
 #include "dot_view.h"
+#include "loop_cut.h"
 #include "loop_text.h"
 #include "passes.h"
 #include <string.h>
@@ -42,7 +43,7 @@ static void check_access(void *p, Nest *s, Buf *b, const Index *index, int ninde
 	int64_t add;
 	(void)s;
 	if (buf_root(b) != c->written || kind & ACCESS_SCRATCH || !c->ok) return;
-	int at = kind & ACCESS_WHOLE ? -1 : subscript_of(index, nindex, c->x);
+	int at = (kind & ACCESS_WHOLE) && !(kind & ACCESS_LINE) ? -1 : subscript_of(index, nindex, c->x);
 	c->ok = at >= 0 && (c->subscript < 0 || c->subscript == at) && dim_is_const(index[at].add, &add) && add == 0 && b == c->written;
 	c->subscript = at;
 }
@@ -87,16 +88,17 @@ static int node_cost(const Node *n)
 }
 
 /* Of a call that computes a row of a convolution: 16 multiply-adds in a cycle. The weight has an element for each tap, channel of the
- * input and of the result. NULL: another call. */
+ * input and of the result. Of another call: see loop_cut.h. */
 static Dim row_call_cost(DimCtx *c, const Node *n)
 {
 	const Buf *y = n->buf, *w = n->src2;
 	int64_t size, row = 1, taps = 1;
-	if (loop_node_row(n)->writes != RAW_WRITES_ROW || !w) return NULL;
+	if (loop_node_row(n)->writes != RAW_WRITES_ROW || !w) return raw_part_cost(c, n);
 	for (int i = 0; i < y->type->rank; i++)
 		if (!n->index[i].n) row *= dim_is_const(y->type->dim[i], &size) ? size : 16;
 	for (int i = 0; i < w->type->rank; i++) taps *= dim_is_const(w->type->dim[i], &size) ? size : 16;
 	if (dim_is_const(y->type->dim[y->type->rank - 1], &size) && size) taps = (taps + size - 1) / size;
+	if (loop_node_row(n)->cut == RAW_CUT_GROUPS) taps = (taps + 15) / 16; /* 36 products for 16 results */
 	return dim_int(c, row < INT32_MAX / (taps + 1) ? row * taps : INT32_MAX);
 }
 
@@ -225,11 +227,41 @@ static bool share_dot(Program *p, Kernel *k, int threads)
 	return true;
 }
 
+/* --- a call that is all of its kernel ---------------------------------------------------------------------------------------------------
+ */
+static Node *only_call(const Kernel *k)
+{
+	const Nest *s = k->stages[0];
+	Node *call = NULL;
+	if (k->nstages != 1 || s->naxis || s->init) return NULL;
+	for (Node *n = s->body->first; n; n = n->next) {
+		if (n->kind == N_CONST) continue;
+		if (call || n->kind != N_RAW) return NULL;
+		call = n;
+	}
+	return call;
+}
+
+static bool share_call(Program *p, Node *n, int threads)
+{
+	DimCtx *c = p->m->dims;
+	Dim parts = raw_parts(c, n);
+	int64_t known;
+	if (!parts || n->naxis || !raw_parts_apart(n) || (dim_is_const(parts, &known) && known < 2)) return false;
+	Axis *x = NEW(p->m->arena, Axis);
+	*x = (Axis){.name = "p", .extent = parts};
+	n->axis[n->naxis++] = x;
+	share_along(x, threads, raw_part_cost(c, n));
+	return true;
+}
+
 /* --- any other kernel -------------------------------------------------------------------------------------------------------------------
  */
 static bool share_kernel(Program *p, Kernel *k, int threads)
 {
 	if (k->stages[0]->how) return share_dot(p, k, threads);
+	Node *call = only_call(k);
+	if (call) return share_call(p, call, threads);
 	const Nest *s = k->stages[0];
 	int n = k->nstages > 1 ? k->nouter : s->naxis;
 	for (int i = 0; i < n; i++) {
