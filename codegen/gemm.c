@@ -204,6 +204,12 @@ static const char *moved(Emit *e, const char *base, const char *at, Dim by)
 	return is_one(by) ? arena_printf(e->a, "%s + %s", base, at) : arena_printf(e->a, "%s + %s * %s", base, atom(e, at), dims_text(e, by));
 }
 
+/* Where the columns of the part begin. Panels: j0 is a multiple of their width, as pieces of columns begin at multiples of 64. */
+static const char *right_operand(Emit *e, const DotView *v, const Part *p)
+{
+	return v->panels ? moved(e, buf_text(e, v->b->buf), p->j0, v->k) : moved(e, start(e, v, v->b), p->j0, v->bn);
+}
+
 static const char *from_part(Emit *e, const char *begin, const char *at)
 {
 	return strcmp(begin, "0") ? arena_printf(e->a, "%s + %s", begin, at) : at;
@@ -245,12 +251,14 @@ static void emit_gemm(Emit *e, Kernel *k, const DotView *v, DType d)
 	const char *name = gemm_template(e, "gemm", d), *g = temp(e, "g");
 	bool wide = dim_is_const(v->n, &n) && n > 2048;
 	const Part p = part_of(e, v);
-	const char *a = moved(e, start(e, v, v->a), p.i0, v->am), *b = moved(e, start(e, v, v->b), p.j0, v->bn);
+	const char *a = moved(e, start(e, v, v->a), p.i0, v->am), *b = right_operand(e, v, &p);
+	b = v->panels ? arena_printf(e->a, "NULL, 0, 0, %s", b)
+	              : arena_printf(e->a, "%s, %s, %s, NULL", b, dims_text(e, v->bk), dims_text(e, v->bn));
 	const char *c = tile ? "NULL" : moved(e, moved(e, start(e, v, v->store), p.i0, v->cm), p.j0, dim_int(e->m->dims, 1));
 	emit_line(e, "%s %s;", name, g);
-	emit_line(e, "%s_begin(&%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, NULL, %s, %s, %s, %s);", name, g, p.m, p.n, dims_text(e, v->k), a,
-	          dims_text(e, v->am), dims_text(e, v->ak), b, dims_text(e, v->bk), dims_text(e, v->bn), c, tile ? "0" : dims_text(e, v->cm),
-	          room_text(e, s), wide ? "2048" : dims_text(e, v->n));
+	emit_line(e, "%s_begin(&%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s);", name, g, p.m, p.n, dims_text(e, v->k), a,
+	          dims_text(e, v->am), dims_text(e, v->ak), b, c, tile ? "0" : dims_text(e, v->cm), room_text(e, s),
+	          wide ? "2048" : dims_text(e, v->n));
 	if (k->nstages == 1) {
 		emit_line(e, "while (%s_next(&%s)) {}", name, g);
 		return;
@@ -273,7 +281,7 @@ static void emit_whole(Emit *e, Kernel *k, const DotView *v, DType d)
 	Nest *s = k->stages[0];
 	const Part p = part_of(e, v);
 	const char *name = gemm_template(e, s->how, d), *a = moved(e, start(e, v, v->a), p.i0, v->am);
-	const char *b = moved(e, start(e, v, v->b), p.j0, v->bn), *c = start(e, v, v->store);
+	const char *b = right_operand(e, v, &p), *c = start(e, v, v->store);
 	bool row = is_one(v->m);
 	if (!strcmp(s->how, "gemm_small"))
 		emit_line(e, "%s(%s, %s, %s, %s, %s, %s, %s, %s, %s, %s);", name, p.m, p.n, dims_text(e, v->k), a, dims_text(e, v->am),
@@ -281,6 +289,9 @@ static void emit_whole(Emit *e, Kernel *k, const DotView *v, DType d)
 	else if (!strcmp(s->how, "gemv_rows"))
 		emit_line(e, "%s(%s, %s, %s, %s, %s, %s);", name, row ? p.n : p.m, dims_text(e, v->k), row ? b : a,
 		          dims_text(e, row ? v->bn : v->am), row ? a : b, moved(e, c, row ? p.j0 : p.i0, dim_int(e->m->dims, 1)));
+	else if (v->panels)
+		emit_line(e, "%s(%s, %s, %s, %s, %s, %s);", name, p.n, dims_text(e, v->k), b, a, dims_text(e, v->ak),
+		          moved(e, c, p.j0, dim_int(e->m->dims, 1)));
 	else
 		emit_line(e, "%s(%s, %s, %s, %s, %s, %s, %s, %s);", name, row ? p.n : p.m, dims_text(e, v->k), row ? b : a,
 		          dims_text(e, row ? v->bk : v->ak), row ? a : b, dims_text(e, row ? v->ak : v->bk),

@@ -10,6 +10,7 @@
  * gemm        struct NAME, NAME_begin, NAME_next: all of a product, tile by tile
  * gemm_small  NAME(M, N, K, a, am, ak, b, bk, c, cm)
  * gemv_rows   NAME(N, K, w, wn, x, y)
+ * gemv_panels NAME(N, K, w, x, xk, y)
  * gemv_columns NAME(N, K, w, wk, x, xk, y, room) */
 const char *gemm_template(Emit *e, const char *kernel, DType d);
 #endif

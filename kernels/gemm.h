@@ -136,11 +136,12 @@ typedef struct NAME {
 	T tile[14 * MICRO_PANEL];
 } NAME;
 
-/* At most `most` rows of a are packed at a time, in room before the panels of b, at most `wide` columns of them. */
+/* Rows of a that are packed at a time, 126 at most and 28 where b is packed already, are in room before the panels of b, at most `wide`
+ * columns of them. */
 static void NAME_begin(NAME *g, ptrdiff_t M, ptrdiff_t N, ptrdiff_t K, const S *a, ptrdiff_t am, ptrdiff_t ak, const S *b, ptrdiff_t bk, ptrdiff_t bn, const T *panels, T *c, ptrdiff_t cm, T *room, ptrdiff_t wide)
 {
-	const ptrdiff_t packed = (K + PACK - 1) / PACK;
-	const ptrdiff_t depth = packed < MICRO_KC ? (packed + 15) / 16 * 16 : (ptrdiff_t)MICRO_KC, rows = M < 9 * MICRO_MR ? M : (ptrdiff_t)(9 * MICRO_MR);
+	const ptrdiff_t packed = (K + PACK - 1) / PACK, most = panels ? 28 / MICRO_MR : 9;
+	const ptrdiff_t depth = packed < MICRO_KC ? (packed + 15) / 16 * 16 : (ptrdiff_t)MICRO_KC, rows = M < most * MICRO_MR ? M : most * MICRO_MR;
 	g->M = M, g->N = N, g->K = packed, g->length = K;
 	g->a = a, g->am = am, g->ak = ak;
 	g->b = b, g->bk = bk, g->bn = bn;
@@ -148,7 +149,7 @@ static void NAME_begin(NAME *g, ptrdiff_t M, ptrdiff_t N, ptrdiff_t K, const S *
 	g->c = c, g->cm = cm;
 	g->rows = room, g->cols = room + rows * depth;
 	g->tiles = (M + MICRO_MR - 1) / MICRO_MR;
-	g->block = g->tiles ? (g->tiles + 8) / 9 : 1;
+	g->block = g->tiles ? (g->tiles + most - 1) / most : 1;
 	g->block = (g->tiles + g->block - 1) / g->block;
 	g->nc = wide;
 	g->jc = g->pc = g->kc = g->jr = g->t0 = g->t1 = g->t = 0;
@@ -370,6 +371,53 @@ static void NAME(ptrdiff_t N, ptrdiff_t K, const S *restrict w, ptrdiff_t wk, co
 		}
 		if (k0)
 			for (ptrdiff_t n = 0; n < N; n++) y[n] += room[n];
+	}
+}
+
+/* @template gemv_panels */
+/* y[n] = sum over k of w[k, n] x[k], w in panels [n/PANEL][K][PANEL]: eight vectors of y at a time; blocks of 768 rows are added in order. */
+#define NAME_TILE(NV) \
+static inline void NAME_##NV(ptrdiff_t N, ptrdiff_t K, const S *restrict w, ptrdiff_t panel, const S *restrict x, ptrdiff_t xk, T *restrict y, bool add) \
+{ \
+	NAME_COLS_##NV(NAME_ZERO) \
+	MX_NO_UNROLL for (ptrdiff_t k = 0; k < K; k++, w += NAME_PANEL) { \
+		const V s = BC(x[k * xk]); \
+		NAME_COLS_##NV(NAME_FMA) \
+	} \
+	NAME_COLS_##NV(NAME_PUT) \
+}
+enum { NAME_PANEL = 2 * 64 / sizeof(T) };
+#define NAME_COLS_1(X) X(0)
+#define NAME_COLS_2(X) X(0) X(1)
+#define NAME_COLS_4(X) X(0) X(1) X(2) X(3)
+#define NAME_COLS_8(X) X(0) X(1) X(2) X(3) X(4) X(5) X(6) X(7)
+#define NAME_ZERO(v) V c##v = BC(0);
+#define NAME_FMA(v) c##v += s * LD(w + v * W / NAME_PANEL * panel + v * W % NAME_PANEL);
+#define NAME_PUT(v) \
+	if ((v + 1) * W <= N) ST(y + v * W, add ? LD(y + v * W) + c##v : c##v); \
+	else if (v * W < N) STN(y + v * W, add ? LDN(y + v * W, N - v * W, 0) + c##v : c##v, N - v * W);
+NAME_TILE(1)
+NAME_TILE(2)
+NAME_TILE(4)
+NAME_TILE(8)
+
+static void NAME(ptrdiff_t N, ptrdiff_t K, const S *restrict w, const S *restrict x, ptrdiff_t xk, T *restrict y)
+{
+	const ptrdiff_t panel = K * NAME_PANEL;
+	if (!K) memset(y, 0, (size_t)N * sizeof *y);
+	for (ptrdiff_t n = 0; n < N;) {
+		const ptrdiff_t left = (N - n + W - 1) / W, columns = left >= 8 ? 8 : left >= 4 ? 4 : left >= 2 ? 2 : 1;
+		for (ptrdiff_t k = 0; k < K; k += 768) {
+			const S *const p = w + n / NAME_PANEL * panel + n % NAME_PANEL + k * NAME_PANEL, *const q = x + k * xk;
+			const ptrdiff_t depth = K - k < 768 ? K - k : 768;
+			switch (columns) {
+			case 8: NAME_8(N - n, depth, p, panel, q, xk, y + n, k > 0); break;
+			case 4: NAME_4(N - n, depth, p, panel, q, xk, y + n, k > 0); break;
+			case 2: NAME_2(N - n, depth, p, panel, q, xk, y + n, k > 0); break;
+			default: NAME_1(N - n, depth, p, panel, q, xk, y + n, k > 0); break;
+			}
+		}
+		n += columns * W;
 	}
 }
 

@@ -1,5 +1,6 @@
 /* See dot_view.h. */
 #include "dot_view.h"
+#include "../ir/dot.h"
 
 Dim access_stride(DimCtx *c, const Buf *b, const Index *idx, const Axis *x)
 {
@@ -57,6 +58,38 @@ static int merge_axes(DimCtx *c, const Axis *const *axis, int n, const Node *con
 	return used;
 }
 
+/* Axes that an index counts in row-major order, ones left out, and nothing else. */
+static bool counts(DimCtx *c, const Index *x, const Axis *const *axis, int n)
+{
+	int used = 0;
+	Dim stride = dim_int(c, 1);
+	for (int i = n - 1; i >= 0; i--) {
+		if (is_one(axis[i]->extent)) continue;
+		bool found = false;
+		for (int k = 0; k < x->n; k++) found |= x->term[k].axis == axis[i] && x->term[k].coef == stride;
+		if (!found) return false;
+		used++;
+		stride = dim_mul(c, stride, axis[i]->extent);
+	}
+	return used == x->n && x->add == dim_int(c, 0);
+}
+
+/* b[j / PANEL, k, j % PANEL], j the columns (weights.c). */
+static bool is_panels(DimCtx *c, const Nest *s, const Node *r, const Node *b)
+{
+	const Node *part[2] = {NULL, NULL};
+	int64_t width;
+	if (b->kind != N_LOAD || b->nindex != 3 || b->buf->space != BUF_CONST || !dim_is_const(b->buf->type->dim[2], &width)) return false;
+	for (int i = 0; i < 2; i++) {
+		const Index *x = &b->index[2 * i];
+		if (x->n != 1 || !x->term->node || x->add != dim_int(c, 0) || x->term->coef != dim_int(c, 1)) return false;
+		part[i] = x->term->node;
+		if (part[i]->kind != (i ? N_IMOD : N_IDIV) || part[i]->hi != b->buf->type->dim[2]) return false;
+		if (!counts(c, part[i]->index, s->axis + s->naxis - s->cols, s->cols)) return false;
+	}
+	return width == 2 * 64 / dtype_bytes(b->dtype) && counts(c, &b->index[1], r->axis, r->naxis);
+}
+
 static Node *only_store(Body *b)
 {
 	Node *store = NULL;
@@ -74,10 +107,12 @@ bool dot_view(DimCtx *c, const Nest *s, DotView *out)
 	if (p->kind != N_OP || p->op != OP_mul) return false;
 	out->sum = r;
 	out->a = operand_load(p->arg[0], r->dtype);
-	out->b = operand_load(p->arg[1], r->dtype);
+	out->panels = is_panels(c, s, r, p->arg[1]);
+	out->b = out->panels ? p->arg[1] : operand_load(p->arg[1], r->dtype);
 	out->store = only_store(s->body);
 	if (!out->a || !out->b || !out->store || out->a->dtype != out->b->dtype) return false;
-	const Node *ab[2] = {out->a, out->b}, *ac[2] = {out->a, out->store}, *bc[2] = {out->b, out->store};
+	const Node *b = out->panels ? NULL : out->b;
+	const Node *ab[2] = {out->a, b}, *ac[2] = {out->a, out->store}, *bc[2] = {b, out->store};
 	bool memory = out->store->buf->space != BUF_ROW && out->store->buf->space != BUF_TILE;
 	if (!memory) ac[1] = bc[1] = NULL;
 	Dim stride[2];
@@ -103,4 +138,24 @@ int dot_shared(const DotView *v, const Axis *x, const Axis *const **axes)
 	if (v->nrow && v->row[0] == x) return *axes = v->row, v->nrow;
 	if (v->ncol && v->col[0] == x) return *axes = v->col, v->ncol;
 	return 0;
+}
+
+static Dim at_most(DimCtx *c, const DimFacts *f, Dim d, int64_t n)
+{
+	int64_t hi;
+	return dim_upper(f, d, &hi) && hi <= n ? d : dim_int(c, n);
+}
+
+static Dim round_up(DimCtx *c, const DimFacts *f, Dim d, int64_t by)
+{
+	return dim_scale(c, dim_floordiv(c, f, dim_add(c, d, dim_int(c, by - 1)), dim_int(c, by)), by, 1);
+}
+
+Dim dot_room(DimCtx *c, const DimFacts *f, const DotView *v)
+{
+	int64_t n;
+	Dim k = round_up(c, f, at_most(c, f, v->k, DOT_BLOCK), 16), columns = v->n;
+	if (v->panels) return dim_mul(c, k, at_most(c, f, v->m, DOT_ROWS_PANELS));
+	if (dim_is_const(columns, &n) && n > DOT_WIDE) columns = dim_int(c, DOT_WIDE);
+	return dim_mul(c, k, dim_add(c, at_most(c, f, v->m, DOT_ROWS), round_up(c, f, columns, 32)));
 }

@@ -3,11 +3,10 @@
  * while the tile is in the first-level cache, so that a result which only the kernel reads needs no memory: it goes where the last of the
  * maps writes, or lives in one tile. Needs fused loop IR; keeps the order of all sums. */
 #include <string.h>
+#include "../ir/dot.h"
 #include "../ir/target.h"
 #include "dot_view.h"
 #include "passes.h"
-
-enum { BLOCK = 768, WIDE = 2048, ROWS = 126 /* most rows of a that are packed at a time, with the widest vectors */ };
 
 typedef struct Choice {
 	Program *p;
@@ -70,7 +69,7 @@ static const char *sizes(const Choice *t)
 static const char *not_unpacked_shape(const Choice *t, int64_t n, int64_t k)
 {
 	const DotView *v = &t->v;
-	if (k > BLOCK) return arena_printf(t->p->m->arena, "sums of more than %d products", BLOCK);
+	if (k > DOT_BLOCK) return arena_printf(t->p->m->arena, "sums of more than %d products", DOT_BLOCK);
 	if (n < 16) return "fewer than 16 columns";
 	if (!is_int(v->bn, 1)) return "columns of the right matrix are not next to each other";
 	return v->store->buf->space == BUF_ROW || is_int(v->cn, 1) ? NULL : FAR;
@@ -118,18 +117,6 @@ static const char *not_unpacked(const Choice *t)
 
 /* --- memory: elements of the sum's dtype ------------------------------------------------------------------------------------------------
  */
-static Dim at_most(const Choice *t, Dim d, int64_t n)
-{
-	int64_t hi;
-	return dim_upper(t->f->func->facts, d, &hi) && hi <= n ? d : dim_int(t->c, n);
-}
-
-static Dim round_up(const Choice *t, Dim d, int64_t by)
-{
-	Dim up = dim_floordiv(t->c, t->f->func->facts, dim_add(t->c, d, dim_int(t->c, by - 1)), dim_int(t->c, by));
-	return dim_scale(t->c, up, by, 1);
-}
-
 static Dim no_room(const Choice *t)
 {
 	return NULL;
@@ -140,13 +127,9 @@ static Dim gemv_room(const Choice *t)
 	return t->v.sum->block ? is_int(t->v.m, 1) ? t->v.n : t->v.m : NULL;
 }
 
-/* Rows of a, then panels of b: of all columns where their number is not known (the walk is told so, codegen/gemm.c). */
 static Dim gemm_room(const Choice *t)
 {
-	int64_t n;
-	Dim k = round_up(t, at_most(t, t->v.k, BLOCK), 16), columns = t->v.n;
-	if (known(columns, &n) && n > WIDE) columns = dim_int(t->c, WIDE);
-	return dim_mul(t->c, k, dim_add(t->c, at_most(t, t->v.m, ROWS), round_up(t, columns, 32)));
+	return dot_room(t->c, t->f->func->facts, &t->v);
 }
 
 /* TEMPLATE: name, when, test, memory, whether it leaves tiles (else the whole result at once). */
@@ -333,7 +316,7 @@ static void make_behind(Choice *t, bool tiles)
 		Dim extent[MAX_RANK], k = t->v.k;
 		int64_t n;
 		for (int i = 0; i < s->naxis; i++) extent[i] = s->axis[i]->extent;
-		bool one_block = known(k, &n) && n <= BLOCK;
+		bool one_block = known(k, &n) && n <= DOT_BLOCK;
 		Buf *at = y ? y->buf
 		            : new_buf(t, tiles && one_block ? BUF_TILE : BUF_ARENA, type_get(t->p->m, t->v.sum->dtype, s->naxis, extent), "sums");
 		Node *store = new_node(t, N_STORE, t->v.sum, at), *load = new_node(t, N_LOAD, t->v.sum, at);
