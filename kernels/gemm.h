@@ -173,6 +173,18 @@ static void NAME_pack_rows(const NAME *g)
 			} else if (g->ak == 1) {
 				for (ptrdiff_t i = 0; i < m; i++)
 					for (ptrdiff_t l = 0; l < n; l += W) ST(to + i * 16 + l, n - l < W ? LDNS(a + i * g->am + l, n - l, 0) : LDS(a + i * g->am + l));
+			} else if (W > 1 && g->am == 1 && n == 16) { /* squares of columns become rows */
+				for (ptrdiff_t l = 0; l < 16; l += W)
+					for (ptrdiff_t i = 0; i < m; i += W) {
+						const ptrdiff_t high = m - i < W ? m - i : W;
+						V column[W];
+						MX_UNROLL(PARTS_UNROLL)
+						for (int j = 0; j < W; j++) column[j] = high < W ? LDNS(a + i + (l + j) * g->ak, high, 0) : LDS(a + i + (l + j) * g->ak);
+						TRANSPOSE(column);
+						MX_UNROLL(PARTS_UNROLL)
+						for (int j = 0; j < W; j++)
+							if (j < high) ST(to + (i + j) * 16 + l, column[j]);
+					}
 			} else {
 				for (ptrdiff_t l = 0; l < n; l++)
 					for (ptrdiff_t i = 0; i < m; i++) to[i * 16 + l] = LOAD(a[i * g->am + l * g->ak]);

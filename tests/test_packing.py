@@ -153,3 +153,25 @@ def test_text_with_panels_goes_on(mlxcc, tmp_path):
     assert done.returncode == 0, done.stderr[:1000]
     strip = lambda s: re.sub(r"again|net|\.mx|\.ir", "", s)
     assert strip((tmp_path / "again.c").read_text()) == strip(text)
+
+
+@pytest.mark.parametrize("flags", [["-DMLXCC_SCALAR"], ["-msse2"], ["-march=native"]], ids=lambda f: f[-1])
+def test_transposed_operands_are_packed_by_squares(mlxcc, tmp_path, flags):
+    """Odd sizes, each layout: vectors along k are turned, and what is left of a square is copied; the order of sums is the same."""
+    source = "export fn nt(x: f32[130, 101], w: f32[75, 101]) -> f32[130, 75] { return x @ w.T; }\n" \
+             "export fn tn(x: f32[101, 130], w: f32[101, 75]) -> f32[130, 75] { return x.T @ w; }\n" \
+             "export fn wide(x: f64[101, 130], w: f64[75, 101]) -> f64[130, 75] { return x.T @ w.T; }\n"
+    (tmp_path / "net.mx").write_text(source)
+    done = subprocess.run([mlxcc, "net.mx", "-o", "net.c", "--fma=off"], cwd=tmp_path, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stderr
+    assert "mx_transpose_vf(column)" in (tmp_path / "net.c").read_text()
+    lib, rng = library(tmp_path, "gcc", ["-O1", "-ffp-contract=off", *flags]), np.random.default_rng(0)
+    for name, a, b, dtype in ("nt", (130, 101), (75, 101), "f4"), ("tn", (101, 130), (101, 75), "f4"), ("wide", (101, 130), (75, 101), "f8"):
+        x, w = rng.standard_normal(a).astype(dtype), rng.standard_normal(b).astype(dtype)
+        rows, columns = x if name == "nt" else x.T, w if name == "tn" else w.T
+        out, room = np.zeros((130, 75), dtype), np.zeros(1 << 20, np.uint8)
+        code = getattr(lib, f"net_{name}")(*(ctypes.c_void_p(p) for p in (x.ctypes.data, w.ctypes.data, out.ctypes.data, room.ctypes.data + -room.ctypes.data % 64)))
+        want = np.zeros((130, 75), dtype)
+        for k in range(101):
+            want = want + rows[:, k : k + 1] * columns[k]
+        assert code == 0 and np.array_equal(out, want)
