@@ -4,6 +4,7 @@
  * one row too, so that there is one copy of it in a program; what nobody reads any more is not emitted. Needs chosen templates; keeps the
  * order of all sums. */
 #include <string.h>
+#include "../ir/target.h"
 #include "dot_view.h"
 #include "passes.h"
 
@@ -160,10 +161,23 @@ static const char *panels_template(const Weights *t, const Nest *s, const DotVie
 	return column ? "gemv_panels" : gemm || !strcmp(s->how, "gemm_small") ? "gemm" : NULL;
 }
 
-static void give_room(Weights *t, Nest *s, const DotView *v)
+static Dim room_of(const Weights *t, const DotView *v)
 {
 	DotView packed = {.m = v->m, .n = v->n, .k = v->k, .panels = true};
-	Dim room = dot_room(t->c, t->f->func->facts, &packed);
+	return dot_room(t->c, t->f->func->facts, &packed);
+}
+
+/* Do the packed rows fit where the target has room for them? Small products needed none before. */
+static bool fits_target(const Weights *t, const DotView *v)
+{
+	int64_t n, most = t->p->m->target->scratch;
+	if (most == INT64_MAX) return true;
+	return dim_upper(t->f->func->facts, room_of(t, v), &n) && n <= most / dtype_bytes(v->sum->dtype);
+}
+
+static void give_room(Weights *t, Nest *s, const DotView *v)
+{
+	Dim room = room_of(t, v);
 	if (!s->room) {
 		Buf *b = s->room = NEW(t->p->m->arena, Buf);
 		b->space = BUF_ARENA;
@@ -191,6 +205,7 @@ static void pack_step(void *ctx, StepList *list, Step *step)
 	for (int i = 0; i < v.nloop; i++)
 		if (reads_axis(b, v.loop[i])) return;
 	if (!dim_is_const(v.n, &p.n) || !dim_is_const(v.k, &p.k) || !dim_is_const(v.bn, &p.bn) || !dim_is_const(v.bk, &p.bk)) return;
+	if (!fits_target(t, &v)) return;
 	const Tensor *data = panels_of(t, b->buf->data, &p);
 	if (!data) return;
 	read_panels(t, &v, data);
