@@ -46,7 +46,7 @@ Scalar reduce_identity(OpCode op, DType d);
 void emit_raw(Emit *e, Node *n);
 /* The parts of a call that may be cut (loop_cut.h) that are computed here. */
 void emit_parts(Emit *e, const Node *n, const char **lo, const char **hi);
-#define RAW(word, gives, writes, scratch, cut, text, doc) void emit_raw_##word(Emit *e, Node *n);
+#define RAW(word, gives, writes, scratch, cut, flops, text, doc) void emit_raw_##word(Emit *e, Node *n);
 #include "../passes/loop.def"
 
 /* c_vector.c */

@@ -60,7 +60,7 @@ void emit_raw_bitcast(Emit *e, Node *n)
 void emit_raw(Emit *e, Node *n)
 {
 	static void (*const raws[])(Emit *, Node *) = {
-#define RAW(word, gives, writes, scratch, cut, text, doc) emit_raw_##word,
+#define RAW(word, gives, writes, scratch, cut, flops, text, doc) emit_raw_##word,
 #include "../passes/loop.def"
 	};
 	raws[loop_node_row(n) - loop_raws](e, n);

@@ -138,26 +138,20 @@ static const char *start(Emit *e, const DotView *v, const Node *n)
 	return address(e, n->buf, at);
 }
 
-static bool is_one(Dim d)
-{
-	int64_t n;
-	return dim_is_const(d, &n) && n == 1;
-}
-
 /* Values of axes that together are counted by `at`: the one that matters is named so by the caller. */
 static void split_axes(Emit *e, const Axis *const *axis, int n, const char *at)
 {
 	int more = 0;
-	for (int i = 0; i < n; i++) more += !is_one(axis[i]->extent);
+	for (int i = 0; i < n; i++) more += !dim_is(axis[i]->extent, 1);
 	Dim below = dim_int(e->m->dims, 1);
 	for (int i = n - 1; i >= 0; i--) {
 		const char *x = axis[i]->name;
-		if (is_one(axis[i]->extent)) {
+		if (dim_is(axis[i]->extent, 1)) {
 			emit_line(e, "enum { %s = 0 };", x);
 			continue;
 		}
 		if (more > 1) {
-			const char *part = is_one(below) ? at : arena_printf(e->a, "%s / %s", at, emit_dim(e, below));
+			const char *part = dim_is(below, 1) ? at : arena_printf(e->a, "%s / %s", at, emit_dim(e, below));
 			emit_line(e, "const ptrdiff_t %s = %s %% %s;", x, part, emit_dim(e, axis[i]->extent));
 			emit_line(e, "(void)%s;", x);
 		}
@@ -171,7 +165,7 @@ static const char *counter(Emit *e, const Axis *const *axis, int n, const char *
 	const char *name = other, *single = other;
 	int more = 0;
 	for (int i = 0; i < n; i++)
-		if (!is_one(axis[i]->extent)) single = axis[i]->name, more++;
+		if (!dim_is(axis[i]->extent, 1)) single = axis[i]->name, more++;
 	if (more == 1) return single;
 	while (emit_is_taken(e, name)) name = arena_printf(e->a, "%s_", name);
 	return name;
@@ -201,7 +195,8 @@ static Part part_of(Emit *e, const DotView *v)
 static const char *moved(Emit *e, const char *base, const char *at, Dim by)
 {
 	if (!strcmp(at, "0")) return base;
-	return is_one(by) ? arena_printf(e->a, "%s + %s", base, at) : arena_printf(e->a, "%s + %s * %s", base, atom(e, at), dims_text(e, by));
+	return dim_is(by, 1) ? arena_printf(e->a, "%s + %s", base, at)
+	                     : arena_printf(e->a, "%s + %s * %s", base, atom(e, at), dims_text(e, by));
 }
 
 /* Where the columns of the part begin. Panels: j0 is a multiple of their width, as pieces of columns begin at multiples of 64. */
@@ -223,7 +218,7 @@ static void emit_behind(Emit *e, const DotView *v, Nest *s, const char *const *r
 	e->indent++;
 	split_axes(e, v->row, v->nrow, i);
 	int cols = 0;
-	for (int k = 0; k < v->ncol; k++) cols += !is_one(v->col[k]->extent);
+	for (int k = 0; k < v->ncol; k++) cols += !dim_is(v->col[k]->extent, 1);
 	if (last && last->vec && cols == 1 && last == s->axis[s->naxis - 1]) {
 		for (int k = 0; k + 1 < v->ncol; k++) emit_line(e, "enum { %s = 0 };", v->col[k]->name);
 		vector_range(e, last, s->body, range[2], range[3]);
@@ -282,7 +277,7 @@ static void emit_whole(Emit *e, Kernel *k, const DotView *v, DType d)
 	const Part p = part_of(e, v);
 	const char *name = gemm_template(e, s->how, d), *a = moved(e, start(e, v, v->a), p.i0, v->am);
 	const char *b = right_operand(e, v, &p), *c = start(e, v, v->store);
-	bool row = is_one(v->m);
+	bool row = dim_is(v->m, 1);
 	if (!strcmp(s->how, "gemm_small"))
 		emit_line(e, "%s(%s, %s, %s, %s, %s, %s, %s, %s, %s, %s);", name, p.m, p.n, dims_text(e, v->k), a, dims_text(e, v->am),
 		          dims_text(e, v->ak), b, dims_text(e, v->bk), moved(e, c, p.i0, v->cm), dims_text(e, v->cm));
@@ -310,7 +305,7 @@ void emit_dot_stages(Emit *e, Kernel *k)
 	DType d = v.a->buf->type->dtype;
 	emit_line(e, "{");
 	e->indent++;
-	if (!strcmp(s->how, "gemm")) emit_gemm(e, k, &v, d);
+	if (dot_template(s->how)->tiles) emit_gemm(e, k, &v, d);
 	else emit_whole(e, k, &v, d);
 	close_block(e);
 	for (int i = 0; i < v.nloop; i++) close_block(e);

@@ -11,12 +11,6 @@ static void product_operands(Elab *e, const Val *v, int n, Value **x, Loc loc, c
 	for (int i = 0; i < n; i++) x[i] = ir_convert(elab_builder(e), elab_tensor(e, v[i], &d, loc, name), d);
 }
 
-static bool is_one(Dim d)
-{
-	int64_t n;
-	return dim_is_const(d, &n) && n == 1;
-}
-
 /* --- matmul ------------------------------------------------------------------------------------------------------------- */
 static _Noreturn void fail_inner(Elab *e, const Type *a, const Type *b, Dim k, Dim m, Loc loc)
 {
@@ -37,7 +31,7 @@ static Value *drop_unit_batch(Elab *e, Value *x)
 {
 	int nb = x->type->rank - 2;
 	for (int i = 0; i < nb; i++)
-		if (!is_one(x->type->dim[i])) return x;
+		if (!dim_is(x->type->dim[i], 1)) return x;
 	return nb > 0 ? ir_reshape(elab_builder(e), x, 2, x->type->dim + nb) : x;
 }
 
@@ -228,8 +222,8 @@ static void unify_sizes(Einsum *s)
 	for (int k = 0; k < s->n; k++)
 		for (int i = 0; i < s->term[k].n; i++) {
 			Dim *z = &s->size[(int)s->term[k].label[i]], d = s->term[k].x->type->dim[i];
-			if (!*z || is_one(*z)) *z = d;
-			else if (!is_one(d) && !dim_provable_equal(elab_facts(e), *z, d))
+			if (!*z || dim_is(*z, 1)) *z = d;
+			else if (!dim_is(d, 1) && !dim_provable_equal(elab_facts(e), *z, d))
 				elab_fail(e, s->loc, "einsum.size", "einsum \"%s\": `%s` is %s in one operand and %s in operand %d", s->text,
 				          labels_text(s, &s->term[k].label[i], 1), dim_str(elab_arena(e), *z), dim_str(elab_arena(e), d), k);
 		}
@@ -238,7 +232,7 @@ static void unify_sizes(Einsum *s)
 		Dim dims[MAX_RANK];
 		int m = 0;
 		for (int i = 0; i < t->n; i++) {
-			bool drop = is_one(t->x->type->dim[i]) && !is_one(s->size[(int)t->label[i]]);
+			bool drop = dim_is(t->x->type->dim[i], 1) && !dim_is(s->size[(int)t->label[i]], 1);
 			if (drop) continue;
 			dims[m] = t->x->type->dim[i];
 			t->label[m++] = t->label[i];

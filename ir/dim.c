@@ -62,7 +62,10 @@ static int product_compare(const Term *a, const Term *b)
 	return a->n == b->n ? 0 : a->n > b->n ? -1 : 1;
 }
 
-static int term_compare(const void *pa, const void *pb) { return product_compare(pa, pb); }
+static int term_compare(const void *pa, const void *pb)
+{
+	return product_compare(pa, pb);
+}
 
 static int poly_compare(Dim a, Dim b)
 {
@@ -156,7 +159,10 @@ static const Atom *intern_atom(DimCtx *c, Atom key)
 	for (int i = 0; i < c->atoms.n; i++) {
 		const Atom *a = c->atoms.at[i];
 		if (a->kind != key.kind) continue;
-		if (key.kind == ATOM_SYM ? a->name == key.name : key.kind == ATOM_VALUE ? a->value == key.value : a->num == key.num && a->den == key.den) return a;
+		if (key.kind == ATOM_SYM     ? a->name == key.name
+		    : key.kind == ATOM_VALUE ? a->value == key.value
+		                             : a->num == key.num && a->den == key.den)
+			return a;
 	}
 	Atom *a = arena_copy(c->arena, &key, sizeof key);
 	if (key.kind != ATOM_VALUE) a->id = c->atoms.n;
@@ -170,7 +176,10 @@ Dim dim_of_atom(DimCtx *c, const Atom *a)
 	return intern_poly(c, &(Term){1, 1, 1, &f}, 1);
 }
 
-Dim dim_floor_atom(DimCtx *c, Dim num, Dim den) { return dim_of_atom(c, intern_atom(c, (Atom){.kind = ATOM_FLOOR, .num = num, .den = den})); }
+Dim dim_floor_atom(DimCtx *c, Dim num, Dim den)
+{
+	return dim_of_atom(c, intern_atom(c, (Atom){.kind = ATOM_FLOOR, .num = num, .den = den}));
+}
 
 Dim dim_int(DimCtx *c, int64_t n)
 {
@@ -183,7 +192,10 @@ Dim dim_sym(DimCtx *c, const char *name)
 	return dim_of_atom(c, intern_atom(c, (Atom){.kind = ATOM_SYM, .name = intern_str(&c->names, name, strlen(name))}));
 }
 
-Dim dim_value(DimCtx *c, void *value, int id) { return dim_of_atom(c, intern_atom(c, (Atom){.kind = ATOM_VALUE, .value = value, .id = id})); }
+Dim dim_value(DimCtx *c, void *value, int id)
+{
+	return dim_of_atom(c, intern_atom(c, (Atom){.kind = ATOM_VALUE, .value = value, .id = id}));
+}
 
 /* --- arithmetic ------------------------------------------------------------------------------------------------------------------- */
 /* a += b in lowest terms. */
@@ -244,7 +256,10 @@ done:
 	return r;
 }
 
-Dim dim_sub(DimCtx *c, Dim a, Dim b) { return a == b && a ? dim_int(c, 0) : dim_add(c, a, dim_scale(c, b, -1, 1)); }
+Dim dim_sub(DimCtx *c, Dim a, Dim b)
+{
+	return a == b && a ? dim_int(c, 0) : dim_add(c, a, dim_scale(c, b, -1, 1));
+}
 
 /* Merges two sorted products into f (room for both); returns the number of factors. */
 static int product_mul(const Term *a, const Term *b, Factor *f)
@@ -293,7 +308,16 @@ bool dim_is_const(Dim d, int64_t *out)
 	return true;
 }
 
-bool dim_equal(Dim a, Dim b) { return a == b; }
+bool dim_is(Dim d, int64_t n)
+{
+	int64_t value;
+	return dim_is_const(d, &value) && value == n;
+}
+
+bool dim_equal(Dim a, Dim b)
+{
+	return a == b;
+}
 
 bool dim_is_sym(Dim d, const char **name)
 {
@@ -328,7 +352,10 @@ static bool mentions(Dim d, const char *sym)
 	return false;
 }
 
-bool dim_mentions(Dim d, const char *sym) { return mentions(d, sym); }
+bool dim_mentions(Dim d, const char *sym)
+{
+	return mentions(d, sym);
+}
 
 Dim dim_subst(DimCtx *c, Dim d, const char *sym, Dim by)
 {
@@ -340,7 +367,8 @@ Dim dim_subst(DimCtx *c, Dim d, const char *sym, Dim by)
 		for (int k = 0; k < d->term[i].n; k++) {
 			Factor f = d->term[i].factor[k];
 			Dim x = f.atom->kind == ATOM_SYM && !strcmp(f.atom->name, sym) ? by : dim_of_atom(c, f.atom);
-			if (f.atom->kind == ATOM_FLOOR) x = dim_floordiv(c, NULL, dim_subst(c, f.atom->num, sym, by), dim_subst(c, f.atom->den, sym, by));
+			if (f.atom->kind == ATOM_FLOOR)
+				x = dim_floordiv(c, NULL, dim_subst(c, f.atom->num, sym, by), dim_subst(c, f.atom->den, sym, by));
 			for (int e = 0; e < f.exp; e++) product = dim_mul(c, product, x);
 		}
 		sum = dim_add(c, sum, product);
@@ -401,7 +429,12 @@ Dim dim_solve_for(DimCtx *c, const DimFacts *f, Dim d, Dim value, const char *sy
 	return dim_div_exact(c, f, right, dim_int(c, k));
 }
 
-typedef struct Unknown { bool (*known)(void *ctx, const char *sym); void *ctx; const char *name; int n; } Unknown;
+typedef struct Unknown {
+	bool (*known)(void *ctx, const char *sym);
+	void *ctx;
+	const char *name;
+	int n;
+} Unknown;
 static void note_unknown(void *p, const char *sym)
 {
 	Unknown *u = p;
@@ -410,7 +443,8 @@ static void note_unknown(void *p, const char *sym)
 	u->n++;
 }
 
-bool dim_solve(DimCtx *c, const DimFacts *f, Dim d, Dim value, bool (*known)(void *ctx, const char *sym), void *ctx, const char **sym, Dim *solution)
+bool dim_solve(DimCtx *c, const DimFacts *f, Dim d, Dim value, bool (*known)(void *ctx, const char *sym), void *ctx, const char **sym,
+               Dim *solution)
 {
 	Unknown u = {known, ctx, NULL, 0};
 	dim_symbols(d, note_unknown, &u);
@@ -492,6 +526,12 @@ static Dim term_div(DimCtx *c, const Term *t, const Term *s)
 	return k == s->n ? intern_poly(c, &r, 1) : NULL;
 }
 
-Dim dim_term(DimCtx *c, const Term *t) { return intern_poly(c, t, 1); }
+Dim dim_term(DimCtx *c, const Term *t)
+{
+	return intern_poly(c, t, 1);
+}
 
-Dim dim_term_div(DimCtx *c, const Term *t, const Term *s) { return term_div(c, t, s); }
+Dim dim_term_div(DimCtx *c, const Term *t, const Term *s)
+{
+	return term_div(c, t, s);
+}

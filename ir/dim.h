@@ -26,6 +26,7 @@ Dim dim_sub(DimCtx *c, Dim a, Dim b);
 Dim dim_mul(DimCtx *c, Dim a, Dim b);
 Dim dim_scale(DimCtx *c, Dim a, int64_t num, int64_t den);
 bool dim_is_const(Dim d, int64_t *out);
+bool dim_is(Dim d, int64_t n); /* the number n */
 bool dim_equal(Dim a, Dim b);                    /* pointer equality: canonical */
 bool dim_is_sym(Dim d, const char **name);
 bool dim_has_value_atom(Dim d);

@@ -3,9 +3,9 @@
  * Bytes: each element of a buffer that outlives the kernel counts once if it is read, once if it is written: what has to come from memory
  * if the caches keep the rest. An access covers the extents of the axes in its index, at most the buffer. Operations: one for each
  * floating-point operation of a body, ten for elementary functions (what their polynomials take), one for each element that a reduction
- * takes in; library calls by their formulas below, in the multiplications and additions of the plain algorithm. */
+ * takes in; library calls by the formula that loop.def names, in the multiplications and additions of the plain algorithm. */
 #include "cost.h"
-#include <string.h>
+#include "loop_text.h"
 
 enum { DEAR = 10 };
 
@@ -22,39 +22,28 @@ static Dim last_dim(DimCtx *c, const Buf *b, int back)
 	return b->type->rank >= back ? b->type->dim[b->type->rank - back] : dim_int(c, 1);
 }
 
-/* A whole convolution, though a call computes one row: [.., taps, input channels, 32] or [.., taps, channels]. */
-static Dim conv_flops(DimCtx *c, const Node *n)
+static Dim scaled_by(DimCtx *c, Dim n, const Buf *b, int back, int by)
 {
-	Dim sum = dim_scale(c, elements(c, n->buf), 2, 1);
-	int axes = (n->nints - 1) / 3, taps = !strcmp(n->mode, "conv") ? axes + 1 : axes;
-	for (int i = 0; i < taps; i++) sum = dim_mul(c, sum, last_dim(c, n->src2, 2 + i));
-	return sum;
+	return dim_scale(c, dim_mul(c, n, last_dim(c, b, back)), by, 1);
 }
 
-static Dim winograd_flops(DimCtx *c, const Node *n)
+/* Of a library call as a whole, though one of a convolution computes a row. */
+static Dim call_flops(DimCtx *c, const Node *n)
 {
-	return dim_scale(c, dim_mul(c, elements(c, n->buf), last_dim(c, n->src2, 2)), 18, 1); /* [36, panels, input channels, 32] */
+	Dim all = elements(c, n->buf), sum = dim_scale(c, all, 2, 1);
+	int taps = (n->nints - 1) / 3; /* a weight is [.., taps, input channels, 32] or [.., taps, channels] */
+	switch (loop_node_row(n)->flops) {
+	case RAW_FLOPS_CONV: taps++; /* fall through */
+	case RAW_FLOPS_DEPTHWISE:
+		for (int i = 0; i < taps; i++) sum = scaled_by(c, sum, n->src2, 2 + i, 1);
+		return sum;
+	case RAW_FLOPS_WINOGRAD: return scaled_by(c, all, n->src2, 2, 18);      /* [36, panels, input channels, 32] */
+	case RAW_FLOPS_ATTENTION: return scaled_by(c, all, n->uses[1], 2, 4);   /* q [.., rows, size], k [.., keys, size]: two products */
+	case RAW_FLOPS_PACKED_ROWS: return scaled_by(c, all, n->uses[0], 1, 2); /* x [.., size] */
+	case RAW_FLOPS_NONE: break;
+	}
+	return dim_int(c, 0);
 }
-
-/* q [.., rows, size], k [.., keys, size]: two products. */
-static Dim attention_flops(DimCtx *c, const Node *n)
-{
-	return dim_scale(c, dim_mul(c, elements(c, n->buf), last_dim(c, n->uses[1], 2)), 4, 1);
-}
-
-static Dim quantized_flops(DimCtx *c, const Node *n)
-{
-	return dim_scale(c, dim_mul(c, elements(c, n->buf), last_dim(c, n->uses[0], 1)), 2, 1);
-}
-
-static const struct {
-	const char *mode;
-	Dim (*flops)(DimCtx *c, const Node *n);
-} calls[] = {{"conv", conv_flops},
-             {"depthwise", conv_flops},
-             {"winograd", winograd_flops},
-             {"attention", attention_flops},
-             {"quantized_product", quantized_flops}};
 
 static Dim over(DimCtx *c, Dim n, const Axis *const *axis, int naxis)
 {
@@ -75,8 +64,7 @@ static Dim body_flops(DimCtx *c, const Body *b, Dim *whole)
 		if (n->kind == N_OP && floats && n->op != OP_convert)
 			sum = dim_add(c, sum, dim_int(c, op_row(n->op)->flags & OPF_CHEAP ? 1 : DEAR));
 		if (n->kind == N_STORE && n->mode && floats) sum = dim_add(c, sum, dim_int(c, 1));
-		for (size_t i = 0; n->kind == N_RAW && i < sizeof calls / sizeof *calls; i++)
-			if (!strcmp(calls[i].mode, n->mode)) *whole = dim_add(c, *whole, calls[i].flops(c, n));
+		if (n->kind == N_RAW) *whole = dim_add(c, *whole, call_flops(c, n));
 	}
 	return sum;
 }

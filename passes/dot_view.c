@@ -1,5 +1,6 @@
 /* See dot_view.h. */
 #include "dot_view.h"
+#include <string.h>
 #include "../ir/dot.h"
 
 Dim access_stride(DimCtx *c, const Buf *b, const Index *idx, const Axis *x)
@@ -30,12 +31,6 @@ static Node *operand_load(Node *x, DType sum)
 	return is_affine(n) ? n : NULL;
 }
 
-static bool is_one(Dim d)
-{
-	int64_t n;
-	return dim_is_const(d, &n) && n == 1;
-}
-
 /* How many of the last of axis[0..n) run through both accesses as one axis would: its extent and strides. NULL accesses do not matter. */
 static int merge_axes(DimCtx *c, const Axis *const *axis, int n, const Node *const *at, int nat, Dim *extent, Dim *stride)
 {
@@ -44,7 +39,7 @@ static int merge_axes(DimCtx *c, const Axis *const *axis, int n, const Node *con
 	for (int k = 0; k < nat; k++) stride[k] = dim_int(c, 0);
 	bool first = true;
 	for (int i = n - 1; i >= 0; i--, used++) {
-		if (is_one(axis[i]->extent)) continue;
+		if (dim_is(axis[i]->extent, 1)) continue;
 		for (int k = 0; k < nat; k++) {
 			Dim s = at[k] ? access_stride(c, at[k]->buf, at[k]->index, axis[i]) : NULL;
 			if (!s) continue;
@@ -64,7 +59,7 @@ static bool counts(DimCtx *c, const Index *x, const Axis *const *axis, int n)
 	int used = 0;
 	Dim stride = dim_int(c, 1);
 	for (int i = n - 1; i >= 0; i--) {
-		if (is_one(axis[i]->extent)) continue;
+		if (dim_is(axis[i]->extent, 1)) continue;
 		bool found = false;
 		for (int k = 0; k < x->n; k++) found |= x->term[k].axis == axis[i] && x->term[k].coef == stride;
 		if (!found) return false;
@@ -158,4 +153,16 @@ Dim dot_room(DimCtx *c, const DimFacts *f, const DotView *v)
 	if (v->panels) return dim_mul(c, k, at_most(c, f, v->m, DOT_ROWS_PANELS));
 	if (dim_is_const(columns, &n) && n > DOT_WIDE) columns = dim_int(c, DOT_WIDE);
 	return dim_mul(c, k, dim_add(c, at_most(c, f, v->m, DOT_ROWS), round_up(c, f, columns, 32)));
+}
+
+const DotTemplate *dot_template(const char *name)
+{
+	enum { WHOLE, TILES, PRODUCTS = 0, BYTES, ROWS = 0, COLUMNS };
+	static const DotTemplate templates[] = {
+#define DOT_TEMPLATE(name, tiles, cost, cut, panels) {#name, tiles, cost, cut, panels},
+#include "dot_templates.def"
+	};
+	for (size_t i = 0; i < sizeof templates / sizeof *templates; i++)
+		if (!strcmp(templates[i].name, name)) return &templates[i];
+	return NULL;
 }

@@ -14,6 +14,12 @@ typedef struct DotView {
 } DotView;
 /* False: the stage is no sum of products of two loads, or its contracted axes are no single one in memory. */
 bool dot_view(DimCtx *c, const Nest *s, DotView *out);
+typedef struct DotTemplate {
+	const char *name;
+	bool tiles, bytes, columns; /* TILES, BYTES, COLUMNS of its row */
+	const char *panels;
+} DotTemplate;
+const DotTemplate *dot_template(const char *name); /* its row of dot_templates.def */
 /* A kernel of template how is shared out along axis x: the axes that run as one with it, x first. 0: x is none that can be. */
 int dot_shared(const DotView *v, const Axis *x, const Axis *const **axes);
 /* Elements of memory that the template gemm needs: rows of a, then panels of b where it packs them, of all columns where their number is

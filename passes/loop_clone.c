@@ -276,10 +276,9 @@ static void see_step(void *ctx, StepList *list, Step *s)
 	for (int i = 0; i < s->kernel->nstages; i++) stage_accesses(s->kernel->stages[i], see_access, m);
 }
 
-bool loop_steps_mention(Program *p, const LoopFunc *f, const StepList *list, const char *sym)
+bool loop_steps_mention(Program *p, const StepList *list, const char *sym)
 {
 	Mention m = {p, sym, false};
-	(void)f;
 	steps_walk((StepList *)list, see_step, &m);
 	return m.found;
 }

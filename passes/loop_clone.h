@@ -15,5 +15,5 @@ typedef struct LoopClone {
 
 StepList loop_clone_steps(LoopClone *c, const StepList *list);
 /* Does anything in the steps need the dimension? */
-bool loop_steps_mention(Program *p, const LoopFunc *f, const StepList *list, const char *sym);
+bool loop_steps_mention(Program *p, const StepList *list, const char *sym);
 #endif

@@ -524,7 +524,7 @@ static bool eval_raw_quantized_product(LoopFrame *f, const Node *n)
 bool loop_eval_raw(LoopFrame *f, const Node *n)
 {
 	static bool (*const raws[])(LoopFrame * f, const Node *n) = {
-#define RAW(word, gives, writes, scratch, cut, text, doc) eval_raw_##word,
+#define RAW(word, gives, writes, scratch, cut, flops, text, doc) eval_raw_##word,
 #include "loop.def"
 	};
 	for (int i = 0; i < nloop_raws; i++)

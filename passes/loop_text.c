@@ -34,8 +34,8 @@ const KindRow loop_bufs[] = {
 #include "loop.def"
 };
 const KindRow loop_raws[] = {
-#define RAW(word, gives, writes, scratch, cut, text, doc)                                                                                  \
-	{#word, GIVES_##gives, text, doc, RAW_WRITES_##writes, RAW_SCRATCH_##scratch, RAW_CUT_##cut},
+#define RAW(word, gives, writes, scratch, cut, flops, text, doc)                                                                           \
+	{#word, GIVES_##gives, text, doc, RAW_WRITES_##writes, RAW_SCRATCH_##scratch, RAW_CUT_##cut, RAW_FLOPS_##flops},
 #include "loop.def"
 };
 const int nloop_bufs = (int)(sizeof loop_bufs / sizeof *loop_bufs), nloop_raws = (int)(sizeof loop_raws / sizeof *loop_raws);

@@ -50,14 +50,23 @@ typedef enum Gives { GIVES_NONE, GIVES_VALUE, GIVES_MAYBE } Gives;
 typedef enum RawWrites { RAW_WRITES_WHOLE, RAW_WRITES_ROW, RAW_WRITES_LINE } RawWrites;
 typedef enum RawScratch { RAW_SCRATCH_NONE, RAW_SCRATCH_BUF2, RAW_SCRATCH_SRC2 } RawScratch;
 typedef enum RawCut { RAW_CUT_NONE, RAW_CUT_QUERIES, RAW_CUT_COLUMNS, RAW_CUT_LINES, RAW_CUT_MATRICES, RAW_CUT_GROUPS } RawCut;
+typedef enum RawFlops {
+	RAW_FLOPS_NONE,
+	RAW_FLOPS_CONV,
+	RAW_FLOPS_DEPTHWISE,
+	RAW_FLOPS_WINOGRAD,
+	RAW_FLOPS_ATTENTION,
+	RAW_FLOPS_PACKED_ROWS
+} RawFlops;
 typedef struct KindRow {
 	const char *word;
 	Gives gives;
 	const char *text, *doc;
-	/* of a RAW row: how its buf is written, which buffer is work memory, how it may be cut */
+	/* of a RAW row: how its buf is written, which buffer is work memory, how it may be cut, its operations */
 	RawWrites writes;
 	RawScratch scratch;
 	RawCut cut;
+	RawFlops flops;
 } KindRow;
 
 extern const char *const loop_syntax[LS_COUNT];

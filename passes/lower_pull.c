@@ -238,21 +238,15 @@ static Index linear(Lower *L, const Dim *dims, const Index *idx, int from, int t
 	return r;
 }
 
-static bool is_one(Dim d)
-{
-	int64_t n;
-	return dim_is_const(d, &n) && n == 1;
-}
-
 /* in[from..to) of the operand from its row-major position within those axes. */
 static void unflatten(Lower *L, Body *b, Index at, const Dim *dims, int from, int to, Idx in)
 {
 	int last = to - 1;
-	while (last > from && is_one(dims[last])) in[last--] = index_dim(L, dim_int(L->dims, 0));
+	while (last > from && dim_is(dims[last], 1)) in[last--] = index_dim(L, dim_int(L->dims, 0));
 	int first = from;
-	while (first < last && is_one(dims[first])) in[first++] = index_dim(L, dim_int(L->dims, 0));
+	while (first < last && dim_is(dims[first], 1)) in[first++] = index_dim(L, dim_int(L->dims, 0));
 	for (int i = last; i > first; i--) {
-		if (is_one(dims[i])) {
+		if (dim_is(dims[i], 1)) {
 			in[i] = index_dim(L, dim_int(L->dims, 0));
 			continue;
 		}

@@ -173,7 +173,7 @@ enum { PIECE_ROWS = 28, PIECE_COLUMNS = 64 };
 static Dim dot_cost(DimCtx *c, const Kernel *k, const DotView *v, const Axis *x)
 {
 	const Nest *s = k->stages[0];
-	bool vector = !strncmp(s->how, "gemv", 4); /* as fast as the matrix comes from memory; else multiply-adds: 16 of f32 in a cycle */
+	bool vector = dot_template(s->how)->bytes; /* else multiply-adds: 16 of f32 in a cycle */
 	Dim each = dim_int(c, (vector ? COST_LOAD : 1) * dtype_bytes(v->sum->dtype) / 4);
 	Dim sum = over_axes(c, over_axes(c, each, v->sum->axis, v->sum->naxis, x), s->axis, s->naxis, x);
 	for (int i = 1; i < k->nstages; i++)
@@ -215,7 +215,7 @@ static bool share_dot(Program *p, Kernel *k, int threads)
 		}
 	int64_t m = size_or(v.m, 1), n = size_or(v.n, 1);
 	bool rows = v.nrow && size_or(v.m, 2) > 1 && apart_along(k, v.row, v.nrow);
-	bool columns = v.ncol && size_or(v.n, 2) > 1 && strcmp(s->how, "gemm_small") && apart_along(k, v.col, v.ncol);
+	bool columns = v.ncol && size_or(v.n, 2) > 1 && dot_template(s->how)->columns && apart_along(k, v.col, v.ncol);
 	if (rows && columns) {
 		bool many_rows = m >= threads * PIECE_ROWS, many_columns = n >= threads * PIECE_COLUMNS;
 		if (many_rows != many_columns) rows = many_rows;

@@ -47,12 +47,6 @@ static bool same_from(const Type *a, const Type *b, int n)
 	return true;
 }
 
-static bool is_one(Dim d)
-{
-	int64_t n;
-	return dim_is_const(d, &n) && n == 1;
-}
-
 /* What v repeats along its last axis, from a row's number: through broadcasts and axes of 1 behind. NULL where it is no such thing. */
 static Value *row_value(const Match *m, Value *v)
 {
@@ -64,7 +58,7 @@ static Value *row_value(const Match *m, Value *v)
 	for (int i = 0; i < dims->n; i++)
 		if (dims->v.ints[i] != i) return NULL;
 	Value *x = op->in[0];
-	if (!same_from(x->type, v->type, r - 1) || (dims->n == r && !is_one(x->type->dim[r - 1]))) return NULL;
+	if (!same_from(x->type, v->type, r - 1) || (dims->n == r && !dim_is(x->type->dim[r - 1], 1))) return NULL;
 	return x;
 }
 
@@ -75,7 +69,7 @@ static Value *other_shape(const Match *m, Value *v)
 	if (!op || !used(m, v, 1)) return v;
 	const Type *a = op->in[0]->type, *b = v->type;
 	int n = a->rank < b->rank ? a->rank : b->rank, d = a->rank - b->rank;
-	bool one = d == 1 ? is_one(a->dim[n]) : d == -1 && is_one(b->dim[n]);
+	bool one = d == 1 ? dim_is(a->dim[n], 1) : d == -1 && dim_is(b->dim[n], 1);
 	return one && same_from(a, b, n) ? op->in[0] : v;
 }
 
@@ -204,14 +198,13 @@ static Value *narrow(Value *v)
 	return op && op->in[0]->type->rank ? op->in[0] : v;
 }
 
-static bool mask_fits(const Match *m, Value *v)
+static bool mask_fits(Value *v)
 {
 	const Op *op = def(v, OP_broadcast);
 	int r = v->type->rank;
 	Value *x = narrow(v);
 	if (x == v) return r >= 2 && r <= 4;
 	const Attr *dims = op_attr(op, AT_dims);
-	(void)m;
 	if (!dims->n || dims->v.ints[dims->n - 1] != r - 1 || x->type->dim[x->type->rank - 1] != v->type->dim[r - 1]) return false;
 	return r <= 4 || dims->v.ints[0] >= r - 2;
 }
@@ -226,7 +219,7 @@ static bool take_mask(Match *m, Value **s)
 		*s = op->in[1];
 		if (is_causal(m, op->in[0])) return m->causal = true;
 		m->mask = op->in[0], m->hidden = far;
-		return mask_fits(m, m->mask);
+		return mask_fits(m->mask);
 	}
 	if (!(op = def(*s, OP_add))) return true;
 	for (int i = 0; i < 2; i++) {
@@ -239,7 +232,7 @@ static bool take_mask(Match *m, Value **s)
 		    (inner == mask || def(mask, OP_broadcast)) && inner->type->rank == 2 && is_causal(m, choice->in[0]))
 			return m->causal = true;
 		m->mask = mask, m->hidden = 0;
-		return mask_fits(m, mask);
+		return mask_fits(mask);
 	}
 	return false;
 }
@@ -489,7 +482,7 @@ static bool replace(Match *m)
 	Dim k_heads, v_heads;
 	Value *k0 = ungrouped(m->k, rb, &k_heads), *v0 = ungrouped(m->v, vb, &v_heads);
 	int64_t n;
-	if (k0 && v0 && k_heads == v_heads && dim_is_const(k_heads, &n) && !is_one(m->heads)) m->k = k0, m->v = v0, m->kv_heads = k_heads;
+	if (k0 && v0 && k_heads == v_heads && dim_is_const(k_heads, &n) && !dim_is(m->heads, 1)) m->k = k0, m->v = v0, m->kv_heads = k_heads;
 	const Dim qs[4] = {m->b, m->heads, m->tq, m->depth}, ks[4] = {m->b, m->kv_heads, m->tk, m->depth};
 	Value *in[4], *mask;
 	in[0] = operand(&b, m->q, lb, axis_left(first, 0), (int)op_attr(first, AT_lhs_contract)->v.ints[0], qs);

@@ -75,7 +75,7 @@ static bool specialise_func(Specialise *s)
 		if (v.n && s->copies * v.n > MOST_COPIES)
 			note_add(s->p->m->arena, &s->f->func->notes, g->loc, "no copies for the values of %s: there would be %d, more than %d",
 			         g->dims[i], s->copies * v.n, MOST_COPIES);
-		if (!v.n || s->copies * v.n > MOST_COPIES || !loop_steps_mention(s->p, s->f, &s->f->steps, g->dims[i])) continue;
+		if (!v.n || s->copies * v.n > MOST_COPIES || !loop_steps_mention(s->p, &s->f->steps, g->dims[i])) continue;
 		s->sym[s->nsym++] = g->dims[i];
 		s->copies *= v.n;
 	}

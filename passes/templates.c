@@ -17,46 +17,35 @@ typedef struct Choice {
 	DotView v;
 } Choice;
 
-static bool is_int(Dim d, int64_t want)
-{
-	int64_t n;
-	return dim_is_const(d, &n) && n == want;
-}
-
-static bool known(Dim d, int64_t *n)
-{
-	return dim_is_const(d, n);
-}
-
 /* --- what each template takes ----------------------------------------------------------------------------------------------------------
  */
 /* Each test says why it refuses, NULL: it takes the product. */
 static bool is_vector(const Choice *t)
 {
-	return is_int(t->v.m, 1) || is_int(t->v.n, 1);
+	return dim_is(t->v.m, 1) || dim_is(t->v.n, 1);
 }
 
-static const char *NO_VECTOR = "neither side is a vector", *LANES = "64 partial sums", *NO_LANES = "sums in order",
-                  *FAR = "results are not next to each other";
+static const char NO_VECTOR[] = "neither side is a vector", LANES[] = "64 partial sums", NO_LANES[] = "sums in order",
+                  FAR[] = "results are not next to each other";
 
 static const char *not_gemv_rows(const Choice *t)
 {
 	const DotView *v = &t->v;
-	bool row = is_int(v->m, 1);
+	bool row = dim_is(v->m, 1);
 	if (!is_vector(t)) return NO_VECTOR;
 	if (v->sum->lanes != 64) return NO_LANES;
-	if (!is_int(v->ak, 1) || !is_int(v->bk, 1)) return "operands are not contiguous along the sum";
-	return v->store->buf->space == BUF_ROW || is_int(row ? v->cn : v->cm, 1) || is_int(row ? v->n : v->m, 1) ? NULL : FAR;
+	if (!dim_is(v->ak, 1) || !dim_is(v->bk, 1)) return "operands are not contiguous along the sum";
+	return v->store->buf->space == BUF_ROW || dim_is(row ? v->cn : v->cm, 1) || dim_is(row ? v->n : v->m, 1) ? NULL : FAR;
 }
 
 static const char *not_gemv_columns(const Choice *t)
 {
 	const DotView *v = &t->v;
-	bool row = is_int(v->m, 1);
+	bool row = dim_is(v->m, 1);
 	if (!is_vector(t)) return NO_VECTOR;
 	if (v->sum->lanes) return LANES;
-	if (!is_int(row ? v->bn : v->am, 1)) return "columns of the matrix are not next to each other";
-	return v->store->buf->space == BUF_ROW || is_int(row ? v->cn : v->cm, 1) ? NULL : FAR;
+	if (!dim_is(row ? v->bn : v->am, 1)) return "columns of the matrix are not next to each other";
+	return v->store->buf->space == BUF_ROW || dim_is(row ? v->cn : v->cm, 1) ? NULL : FAR;
 }
 
 static const char *sizes(const Choice *t)
@@ -71,8 +60,8 @@ static const char *not_unpacked_shape(const Choice *t, int64_t n, int64_t k)
 	const DotView *v = &t->v;
 	if (k > DOT_BLOCK) return arena_printf(t->p->m->arena, "sums of more than %d products", DOT_BLOCK);
 	if (n < 16) return "fewer than 16 columns";
-	if (!is_int(v->bn, 1)) return "columns of the right matrix are not next to each other";
-	return v->store->buf->space == BUF_ROW || is_int(v->cn, 1) ? NULL : FAR;
+	if (!dim_is(v->bn, 1)) return "columns of the right matrix are not next to each other";
+	return v->store->buf->space == BUF_ROW || dim_is(v->cn, 1) ? NULL : FAR;
 }
 
 static const char *not_small(const Choice *t)
@@ -80,7 +69,7 @@ static const char *not_small(const Choice *t)
 	int64_t m, n, k;
 	const DotView *v = &t->v;
 	if (v->sum->lanes) return LANES;
-	if (!known(v->m, &m) || !known(v->n, &n) || !known(v->k, &k))
+	if (!dim_is_const(v->m, &m) || !dim_is_const(v->n, &n) || !dim_is_const(v->k, &k))
 		return arena_printf(t->p->m->arena, "%s: a size is not a number", sizes(t));
 	const char *shape = not_unpacked_shape(t, n, k);
 	if (shape) return shape;
@@ -101,7 +90,7 @@ static const char *not_gemm(const Choice *t)
 {
 	if (t->v.sum->lanes) return LANES;
 	if (!may_pack(t)) return "the target has no room for packed operands";
-	return t->v.store->buf->space == BUF_ROW || is_int(t->v.cn, 1) || is_int(t->v.n, 1) ? NULL : FAR;
+	return t->v.store->buf->space == BUF_ROW || dim_is(t->v.cn, 1) || dim_is(t->v.n, 1) ? NULL : FAR;
 }
 
 /* Products whose operands the target has no room to pack. */
@@ -111,7 +100,7 @@ static const char *not_unpacked(const Choice *t)
 	const DotView *v = &t->v;
 	if (v->sum->lanes) return LANES;
 	if (may_pack(t)) return "operands can be packed";
-	if (!known(v->n, &n) || !known(v->k, &k)) return arena_printf(t->p->m->arena, "%s: a size is not a number", sizes(t));
+	if (!dim_is_const(v->n, &n) || !dim_is_const(v->k, &k)) return arena_printf(t->p->m->arena, "%s: a size is not a number", sizes(t));
 	return not_unpacked_shape(t, n, k);
 }
 
@@ -124,7 +113,7 @@ static Dim no_room(const Choice *t)
 
 static Dim gemv_room(const Choice *t)
 {
-	return t->v.sum->block ? is_int(t->v.m, 1) ? t->v.n : t->v.m : NULL;
+	return t->v.sum->block ? dim_is(t->v.m, 1) ? t->v.n : t->v.m : NULL;
 }
 
 static Dim gemm_room(const Choice *t)
@@ -132,16 +121,14 @@ static Dim gemm_room(const Choice *t)
 	return dot_room(t->c, t->f->func->facts, &t->v);
 }
 
-/* TEMPLATE: name, when, test, memory, whether it leaves tiles (else the whole result at once). */
+/* In the order in which they are tried. */
 static const struct Row {
-	const char *name;
+	const char *name; /* of dot_templates.def */
 	const char *(*refuses)(const Choice *t);
 	Dim (*room)(const Choice *t);
-	bool tiles;
 } rows[] = {
-    {"gemv_rows", not_gemv_rows, no_room, false}, {"gemv_columns", not_gemv_columns, gemv_room, false},
-    {"gemm_small", not_small, no_room, false},    {"gemm", not_gemm, gemm_room, true},
-    {"gemm_small", not_unpacked, no_room, false},
+    {"gemv_rows", not_gemv_rows, no_room}, {"gemv_columns", not_gemv_columns, gemv_room}, {"gemm_small", not_small, no_room},
+    {"gemm", not_gemm, gemm_room},         {"gemm_small", not_unpacked, no_room},
 };
 
 static Buf *new_buf(Choice *t, BufSpace space, const Type *type, const char *hint)
@@ -316,7 +303,7 @@ static void make_behind(Choice *t, bool tiles)
 		Dim extent[MAX_RANK], k = t->v.k;
 		int64_t n;
 		for (int i = 0; i < s->naxis; i++) extent[i] = s->axis[i]->extent;
-		bool one_block = known(k, &n) && n <= DOT_BLOCK;
+		bool one_block = dim_is_const(k, &n) && n <= DOT_BLOCK;
 		Buf *at = y ? y->buf
 		            : new_buf(t, tiles && one_block ? BUF_TILE : BUF_ARENA, type_get(t->p->m, t->v.sum->dtype, s->naxis, extent), "sums");
 		Node *store = new_node(t, N_STORE, t->v.sum, at), *load = new_node(t, N_LOAD, t->v.sum, at);
@@ -368,11 +355,11 @@ static bool choose(Choice *t)
 	for (int i = 0; i < n; i++) {
 		if ((why[i] = rows[i].refuses(t)) != NULL) continue;
 		note_choice(t, i, why, i);
-		note_behind(t, rows[i].tiles);
+		note_behind(t, dot_template(rows[i].name)->tiles);
 		t->s->how = rows[i].name;
 		Dim room = rows[i].room(t);
 		if (room) t->s->room = new_buf(t, BUF_ARENA, type_get(t->p->m, t->v.sum->dtype, 1, &room), "room");
-		make_behind(t, rows[i].tiles);
+		make_behind(t, dot_template(rows[i].name)->tiles);
 		t->k->nouter = 0;
 		return true;
 	}

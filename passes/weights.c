@@ -23,12 +23,6 @@ typedef struct Panels {
 	struct Panels *next;
 } Panels;
 
-static bool is_int(Dim d, int64_t want)
-{
-	int64_t n;
-	return dim_is_const(d, &n) && n == want;
-}
-
 /* Element number of an access at index 0 of all axes. */
 static bool access_start(const Node *n, int64_t *start)
 {
@@ -110,7 +104,7 @@ static Index row_major(Weights *t, const Axis *const *axis, int n)
 	Index x = {NEW_ARRAY(t->p->m->arena, Term, n + 1), 0, dim_int(t->c, 0)};
 	Dim stride = dim_int(t->c, 1);
 	for (int i = n - 1; i >= 0; i--) {
-		if (!is_int(axis[i]->extent, 1)) x.term[x.n++] = (Term){axis[i], NULL, stride};
+		if (!dim_is(axis[i]->extent, 1)) x.term[x.n++] = (Term){axis[i], NULL, stride};
 		stride = dim_mul(t->c, stride, axis[i]->extent);
 	}
 	return x;
@@ -156,9 +150,10 @@ static void read_panels(Weights *t, const DotView *v, const Tensor *data)
 /* The template that reads panels in the place of this one, NULL: none. */
 static const char *panels_template(const Weights *t, const Nest *s, const DotView *v)
 {
-	bool gemm = !strcmp(s->how, "gemm"), column = !strcmp(s->how, "gemv_columns") && is_int(v->m, 1);
-	if (gemm != !t->shared) return NULL;
-	return column ? "gemv_panels" : gemm || !strcmp(s->how, "gemm_small") ? "gemm" : NULL;
+	const DotTemplate *now = dot_template(s->how);
+	bool packs = now->panels && !strcmp(now->panels, now->name);
+	if (packs == t->shared || (now->bytes && !dim_is(v->m, 1))) return NULL;
+	return now->panels;
 }
 
 static Dim room_of(const Weights *t, const DotView *v)
@@ -210,8 +205,8 @@ static void pack_step(void *ctx, StepList *list, Step *step)
 	if (!data) return;
 	read_panels(t, &v, data);
 	s->how = how;
-	if (strcmp(how, "gemm")) s->room = NULL;
-	else give_room(t, s, &v);
+	if (dot_template(how)->tiles) give_room(t, s, &v);
+	else s->room = NULL;
 	t->changed = true;
 }
 
