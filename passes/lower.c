@@ -179,6 +179,7 @@ static void yield_into(Lower *L, Block *b, int from, int n, Buf *const *dst, Val
 		Info *i = lower_info(L, v);
 		if (i->buf == dst[k]) continue;
 		for (int j = 0; old && j < n; j++) {
+			if (i->buf == dst[j] && b->result[from + j] == v) continue; /* the same value twice: it stays there */
 			bool moved = i->buf == dst[j] || (holder(L, dst[j]) && value_reads(L, v, holder(L, dst[j])));
 			if (j == k || !(moved || (old[j] && value_reads(L, v, old[j])))) continue;
 			save[k] = lower_buf(L, BUF_ARENA, v->type, v, "saved");
